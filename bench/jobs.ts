@@ -1,0 +1,73 @@
+import type { MessengerCommand } from '../src/messenger/messenger.contract.ts'
+import type { World } from './world.ts'
+
+/** What the runner and the load process say to each other: one job, one answer. */
+
+export type TargetName = 'bare' | 'naive' | 'kintsugi'
+
+type Common = {
+  target: TargetName
+  /** One address per node; the members of a conversation are spread over them. */
+  urls: string[]
+  /** The processes of the server, for its memory and processor time. */
+  pids: number[]
+  world: World
+}
+
+/** Every sender sends, waits for the acknowledgment and sends again: a closed loop. */
+export type TrafficJob = Common & { kind: 'traffic'; warmUpSeconds: number; seconds: number }
+
+/** Everyone connects and is silent. */
+export type IdleJob = Common & { kind: 'idle' }
+
+/** Everyone connects, is dropped and comes back at once, and brings itself up to date. */
+export type ReconnectJob = Common & { kind: 'reconnect' }
+
+/** A command with inputs to give in turn, by the person who gives it. */
+export type Probe = { person: number; command: MessengerCommand; inputs: unknown[] }
+
+/** Each command `repeats` times, taking turns, one at a time. */
+export type QueriesJob = Common & { kind: 'queries'; probes: Probe[]; repeats: number }
+
+export type Job = TrafficJob | IdleJob | ReconnectJob | QueriesJob
+
+export type TrafficResult = {
+  /** Length of the measured window, in seconds. */
+  seconds: number
+  /** In the window: acknowledged sends, and messages received by others than their senders. */
+  sends: number
+  deliveries: number
+  /** Milliseconds from send to acknowledgment. */
+  p50: number
+  p99: number
+  /** Seconds of processor time in the window: all nodes of the server together, and the load process. */
+  serverCpu: number
+  loadCpu: number
+  /** Acknowledged since the start, warm-up included: this many rows must be stored. */
+  acked: number
+  /** Messages that were acknowledged but did not reach every other member within ten seconds. */
+  missing: number
+}
+
+export type IdleResult = { sockets: number; bytesPerSocket: number; bytesBefore: number }
+
+export type ReconnectResult = {
+  clients: number
+  synced: number
+  errors: string[]
+  /** Milliseconds from the drop until a client was up to date. */
+  p50: number
+  p99: number
+}
+
+/** Milliseconds, in the order of the probes. */
+export type QueriesResult = { p50: number[]; p99: number[] }
+
+export type Results = {
+  traffic: TrafficResult
+  idle: IdleResult
+  reconnect: ReconnectResult
+  queries: QueriesResult
+}
+
+export type Answer = { result: Results[keyof Results] } | { failure: string }

@@ -1,0 +1,113 @@
+import { rmSync } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PGlite } from '@electric-sql/pglite'
+import { Client } from 'pg'
+
+/** Runs SQL beside the servers: for seeding and for checking rows. */
+export type Connection = {
+  query<T>(text: string, values?: unknown[]): Promise<T[]>
+  close(): Promise<void>
+}
+
+/** The servers that store what they are sent. */
+export type StoringTarget = 'naive' | 'kintsugi'
+
+/** Where the storing servers keep their rows. */
+export type Storage = {
+  embedded: boolean
+  /** Product and version, with what decides how much a commit costs. */
+  description: string
+  /** What a server must be told to use it. */
+  environment(target: StoringTarget): Record<string, string>
+  /** Takes all rows and tables away. */
+  empty(): Promise<void>
+  /** On the embedded database only while the server is stopped: a second process would lose rows. */
+  connect(target: StoringTarget): Promise<Connection>
+  /** Leaves nothing behind; for the end of the run. */
+  remove(): Promise<void>
+}
+
+const databaseName = 'kintsugi_bench'
+
+/**
+ * A database of the bench's own on the server named, which both storing servers use: `kintsugi_bench`, made anew.
+ * Without a server the embedded database, in a temporary folder.
+ */
+export function openStorage(serverUrl: string | undefined): Promise<Storage> {
+  return serverUrl ? openPostgres(serverUrl) : openEmbedded()
+}
+
+async function openPostgres(serverUrl: string): Promise<Storage> {
+  const url = new URL(serverUrl)
+  url.pathname = `/${databaseName}`
+  const drop = `drop database if exists ${databaseName} with (force)`
+  const onServer = async (...statements: string[]) => {
+    const server = await connectPostgres(serverUrl)
+    try {
+      for (const statement of statements) await server.query(statement)
+    } finally {
+      await server.close()
+    }
+  }
+  const server = await connectPostgres(serverUrl)
+  const rows = await server.query<{ version: string; fsync: string; commit: string }>(
+    `select current_setting('server_version') as version, current_setting('fsync') as fsync,
+       current_setting('synchronous_commit') as commit`,
+  )
+  await server.close()
+
+  return {
+    embedded: false,
+    description: rows
+      .map((row) => `PostgreSQL ${row.version}, fsync ${row.fsync}, synchronous_commit ${row.commit}`)
+      .join(),
+    environment: () => ({ DATABASE_URL: url.href }),
+    empty: () => onServer(drop, `create database ${databaseName}`),
+    connect: () => connectPostgres(url.href),
+    remove: () => onServer(drop),
+  }
+}
+
+async function connectPostgres(connectionString: string): Promise<Connection> {
+  const client = new Client({ connectionString })
+  await client.connect()
+  return {
+    query: async <T>(text: string, values?: unknown[]) => (await client.query(text, values)).rows as T[],
+    close: () => client.end(),
+  }
+}
+
+async function openEmbedded(): Promise<Storage> {
+  const folder = await mkdtemp(join(tmpdir(), 'kintsugi-bench-'))
+  // at the end of the process, so that a run that is interrupted leaves no folder either
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const database = await PGlite.create()
+  const { rows } = await database.query<{ version: string }>(`select current_setting('server_version') as version`)
+  await database.close()
+
+  return {
+    embedded: true,
+    description: rows.map(({ version }) => `PGlite (PostgreSQL ${version}), embedded`).join(),
+    environment: (target) => ({ DATA_DIR: join(folder, target) }),
+    async empty() {
+      for (const target of ['naive', 'kintsugi']) {
+        await rm(join(folder, target), { recursive: true, force: true })
+        await mkdir(join(folder, target))
+      }
+    },
+    // Kintsugi keeps a secret and a lock beside its database
+    connect: (target) =>
+      connectEmbedded(target === 'kintsugi' ? join(folder, target, 'database') : join(folder, target)),
+    remove: async () => {},
+  }
+}
+
+async function connectEmbedded(folder: string): Promise<Connection> {
+  const database = await PGlite.create(folder)
+  return {
+    query: async <T>(text: string, values?: unknown[]) => (await database.query<T>(text, values)).rows,
+    close: () => database.close(),
+  }
+}

@@ -1,0 +1,125 @@
+import { createAdapter } from '@socket.io/redis-adapter'
+import { Redis, type RedisOptions } from 'ioredis'
+import type { Logger } from 'pino'
+
+/** Keys of this application on a Redis that it may share with others. */
+const prefix = 'kintsugi:'
+const nodesKey = `${prefix}nodes`
+const presenceKey = (nodeId: string) => `${prefix}presence:${nodeId}`
+
+/** A command that takes longer has failed: a stopped Redis answers nothing, and nobody waits for it. */
+const commandTimeoutMs = 1_000
+/** A node's presence outlives its last heartbeat by this much, so that the others can see whom it took along. */
+const presenceLifeMs = 30_000
+const forgetNodeMs = 60_000
+
+/**
+ * Says that a node is alive, by the clock of Redis, so that the nodes' own clocks do not matter.
+ * KEYS nodes, own presence; ARGV own id, life of presence, when to forget. Returns [now, node, its last beat, …].
+ */
+const beatScript = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3])
+return { tostring(now), unpack(redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')) }`
+
+/**
+ * The connections to Redis and what the nodes keep there. Nothing of it is the truth of anything: Redis may be absent,
+ * stopped or emptied at any time.
+ */
+export function createRedis(url: string, nodeId: string, log: Logger) {
+  const shared: RedisOptions = {
+    retryStrategy: (attempt) => Math.min(50 * attempt, 500),
+    connectTimeout: 2_000,
+    maxRetriesPerRequest: null,
+  }
+  // the subscriber keeps its offline queue: without it subscriptions made before the connection would be lost
+  const subscriber = new Redis(url, { ...shared, autoResubscribe: true })
+  const publisher = new Redis(url, { ...shared, enableOfflineQueue: false })
+  const commands = new Redis(url, { ...shared, enableOfflineQueue: false, commandTimeout: commandTimeoutMs })
+
+  let reported = ''
+  const clients = { subscriber, publisher, commands }
+  for (const [name, client] of Object.entries(clients)) {
+    client.on('error', (error: Error) => {
+      // a Redis that is away fails at every attempt: say it once
+      if (reported === error.message) return
+      reported = error.message
+      log.warn({ client: name, reason: error.message }, 'Redis does not answer')
+    })
+    client.on('ready', () => {
+      reported = ''
+    })
+  }
+
+  // the adapter does not look at the promise of a publication, and an unhandled rejection would end the process
+  const publish = publisher.publish.bind(publisher) as (channel: string, message: string | Buffer) => Promise<number>
+  let publishing = true
+  publisher.publish = ((channel: string, message: string | Buffer) =>
+    publishing ? publish(channel, message).catch(() => 0) : Promise.resolve(0)) as typeof publisher.publish
+
+  return {
+    /** For the option `adapter` of the Socket.IO server. */
+    adapter: createAdapter(publisher, subscriber, { key: `${prefix}sockets`, requestsTimeout: 1_500 }),
+    /** For counters that the nodes share. */
+    commands,
+
+    /** While the link is down nothing is published: what would be queued comes late, and `resync` heals what is lost. */
+    setPublishing(on: boolean): void {
+      publishing = on
+    },
+
+    onBreak(listener: () => void): void {
+      subscriber.on('close', listener)
+    },
+
+    /** Whether events of other nodes can arrive. */
+    isListening: () => subscriber.status === 'ready',
+
+    /** Says that this node is alive; tells how many milliseconds ago each node did so. Throws where Redis does not answer. */
+    async beat(): Promise<Map<string, number>> {
+      const reply = (await commands.eval(
+        beatScript, 2, nodesKey, presenceKey(nodeId), nodeId, presenceLifeMs, forgetNodeMs,
+      )) as string[]
+      const now = Number(reply[0])
+      const ages = new Map<string, number>()
+      for (let i = 1; i + 1 < reply.length; i += 2) ages.set(reply[i] as string, now - Number(reply[i + 1]))
+      return ages
+    },
+
+    /** Takes this node off the list, so that the others do not count it as dead. */
+    async goodbye(): Promise<void> {
+      await commands.pipeline().zrem(nodesKey, nodeId).del(presenceKey(nodeId)).exec()
+    },
+
+    presence: {
+      async add(userIds: string[]): Promise<void> {
+        if (userIds.length > 0) await commands.sadd(presenceKey(nodeId), ...userIds)
+      },
+      async remove(userId: string): Promise<void> {
+        await commands.srem(presenceKey(nodeId), userId)
+      },
+      /** Who of these is online at one of those nodes. */
+      async among(nodeIds: string[], userIds: string[]): Promise<Set<string>> {
+        if (nodeIds.length === 0 || userIds.length === 0) return new Set()
+        const pipeline = commands.pipeline()
+        for (const node of nodeIds) pipeline.smismember(presenceKey(node), ...userIds)
+        const replies = (await pipeline.exec()) ?? []
+        const online = new Set<string>()
+        for (const [, flags] of replies) {
+          for (const [i, flag] of ((flags as number[] | null) ?? []).entries()) if (flag === 1) online.add(userIds[i] as string)
+        }
+        return online
+      },
+      of: (node: string): Promise<string[]> => commands.smembers(presenceKey(node)),
+    },
+
+    close(): void {
+      for (const client of Object.values(clients)) client.disconnect()
+    },
+  }
+}
+
+export type RedisLink = ReturnType<typeof createRedis>

@@ -1,0 +1,154 @@
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { sql } from 'kysely'
+import type { Logger } from 'pino'
+import { createRedis } from './adapters/redis.ts'
+import type { Config } from './config.ts'
+import { openDatabase } from './database/database.ts'
+import { createIdentity } from './identity/index.ts'
+import { createMetrics } from './kernel/metrics.ts'
+import { createMemberships, createMessenger } from './messenger/index.ts'
+import { createAsyncApi } from './transport/asyncapi.ts'
+import { createCluster } from './transport/cluster.ts'
+import { createDocs } from './transport/docs.ts'
+import { createExecutor } from './transport/executor.ts'
+import { createFanout } from './transport/fanout.ts'
+import { createHttp, type Readiness } from './transport/http.ts'
+import { createOpenApi } from './transport/openapi.ts'
+import { callerAddress, createOriginCheck } from './transport/origins.ts'
+import { createPresence } from './transport/presence.ts'
+import { createRateLimits } from './transport/rate-limits.ts'
+import { createRooms } from './transport/rooms.ts'
+import { sessionEvents } from './transport/session.contract.ts'
+import { createSocketServer, serveSockets } from './transport/sockets.ts'
+
+/** What is under way may take this long to end at a shutdown. */
+const finishMs = 5_000
+
+export interface App {
+  /** Begins to listen; settles with the port. */
+  listen(): Promise<number>
+  /** Takes nothing new, ends what is under way, tells the sockets, and closes everything. */
+  close(): Promise<void>
+}
+
+/** Puts the server together: the one place that knows every feature and every adapter. */
+export async function createApp(config: Config, log: Logger): Promise<App> {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+  const database = await openDatabase(config)
+  const migrated = await database.migrate()
+  if (migrated.length > 0) log.info({ migrations: migrated }, 'the database was migrated')
+
+  const metrics = createMetrics()
+  const redis = config.redisUrl ? createRedis(config.redisUrl, config.nodeId, log) : undefined
+  const cluster = redis && createCluster({ redis, nodeId: config.nodeId, metrics, log })
+  const link = redis && cluster && { redis, cluster }
+
+  const http = createServer()
+  const io = createSocketServer({ http, redis, isAllowedOrigin: createOriginCheck(config) })
+  const rooms = createRooms(io, createMemberships(database))
+  const fanout = createFanout({ io, rooms, cluster, metrics, log })
+
+  const identity = createIdentity({ database, config, fanout, log })
+  const presence = createPresence({ fanout, touchLastSeen: identity.users.touchLastSeen, link, log })
+  const messenger = createMessenger({
+    database,
+    fanout,
+    presence,
+    users: identity.users,
+    metrics,
+    log,
+    maxGroupSize: config.maxGroupSize,
+  })
+
+  const rateLimits = createRateLimits({
+    enabled: config.rateLimits,
+    shared: link && { redis: link.redis.commands, isUp: link.cluster.isUp },
+  })
+  const executor = createExecutor({ rateLimits, metrics, log })
+  const sockets = serveSockets({
+    io,
+    commands: messenger.commands,
+    authenticator: identity.authenticator,
+    executor,
+    rateLimits,
+    rooms,
+    presence,
+    metrics,
+    log,
+    addressOf: (headers, peer) => callerAddress(headers, peer, config.trustProxy),
+  })
+
+  let draining = false
+  async function readiness(): Promise<Readiness> {
+    const answers = await Promise.race([
+      database.query(sql`select 1`).then(() => true, () => false),
+      new Promise<false>((resolve) => setTimeout(resolve, 2_000, false).unref()),
+    ])
+    return {
+      // without Redis a node still serves its own users: that is for an alert, not for taking it out of service
+      ready: answers && !draining,
+      checks: {
+        database: answers ? 'ok' : 'does not answer',
+        ...(cluster && { redis: cluster.isUp() ? 'ok' : 'does not answer' }),
+        ...(draining && { node: 'shutting down' }),
+      },
+    }
+  }
+
+  const routes = [...identity.routes, ...messenger.routes]
+  http.on(
+    'request',
+    createHttp({
+      routes,
+      bearerAuthentication: identity.bearerAuthentication,
+      executor,
+      docs: createDocs({
+        openApi: createOpenApi({ routes, version, serverUrl: config.publicUrl }),
+        asyncApi: createAsyncApi({ commands: sockets.commands, events: { ...messenger.events, ...sessionEvents }, version }),
+      }),
+      corsOrigins: config.corsOrigins,
+      trustProxy: config.trustProxy,
+      readiness,
+      metrics,
+      log,
+    }),
+  )
+
+  // after a break joins, leaves, revocations and events may have been missed, in this order of importance
+  cluster?.onRestored(() => {
+    Promise.all([sockets.recheckSessions(), rooms.rederive()])
+      .catch((error: unknown) => log.error({ err: error }, 'rooms could not be read anew'))
+      .finally(() => sockets.resync('link restored'))
+  })
+  cluster?.onPeerDied(() => sockets.resync('node died'))
+
+  return {
+    async listen() {
+      await cluster?.start()
+      await new Promise<void>((resolve, reject) => {
+        http.once('error', reject)
+        http.listen(config.port, config.host, resolve)
+      })
+      return (http.address() as AddressInfo).port
+    },
+
+    async close() {
+      draining = true
+      sockets.drain()
+      const deadline = Date.now() + finishMs
+      while (sockets.isAnswering() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
+      await Promise.race([messenger.close(), new Promise((resolve) => setTimeout(resolve, deadline - Date.now()))])
+      await sockets.close()
+      http.closeIdleConnections()
+      await new Promise<void>((resolve) => {
+        void io.close(() => resolve())
+        setTimeout(() => http.closeAllConnections(), 1_000).unref()
+      })
+      await presence.settled()
+      await cluster?.close()
+      await database.close()
+    },
+  }
+}

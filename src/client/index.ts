@@ -1,0 +1,39 @@
+/** The typed client of Kintsugi, for browsers and Node. `createClient` is all of it; the rest are its parts. */
+
+export type { Me, Session, Tokens, User } from '../identity/identity.contract.ts'
+export type { CommandError, ErrorCode, FieldError } from '../kernel/errors.ts'
+export type {
+  CommandInput,
+  CommandOutput,
+  Conversation,
+  ConversationSettings,
+  EventPayload,
+  Message,
+  MessengerCommand,
+  MessengerEvent,
+  Participant,
+  Presence,
+  Receipt,
+  Sent,
+  SharedConversation,
+  SyncOutput,
+} from '../messenger/messenger.contract.ts'
+export type { SessionReady } from '../transport/session.contract.ts'
+export { type Client, type ClientEvents, type ClientOptions, createClient, type SendOptions } from './client.ts'
+export type { ConversationCopy } from './conversation.copy.ts'
+export type { PendingMessage, Sending } from './outbox.ts'
+export { ApiError, createRest, type Rest } from './rest.ts'
+export {
+  CommandFailed,
+  type KintsugiSocket,
+  openSocket,
+  type SocketAuth,
+  type SocketCommand,
+  type SocketEvents,
+  type SocketInput,
+  type SocketOptions,
+  type SocketOutput,
+} from './socket.ts'
+export { type KeyValueStorage, memoryStorage } from './storage.ts'
+export { createStore, type News, type Outcome, type SendInput, type Store } from './store.ts'
+export { createTokens, type SignedOut, type TokenHolder } from './tokens.ts'

@@ -1,0 +1,97 @@
+import { MikroORM as EmbeddedORM } from '@mikro-orm/pglite'
+import { MikroORM as PostgresORM } from '@mikro-orm/postgresql'
+import type { SqlEntityManager } from '@mikro-orm/sql'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { AppError } from '../kernel/errors.ts'
+import { isUnavailable } from './failures.ts'
+import { lockFolder } from './folder-lock.ts'
+import { type DatabaseConfig, ormOptions } from './options.ts'
+
+/** Runs SQL, in a transaction or outside of one. What services are given. */
+export type Connection = Pick<SqlEntityManager, 'getKysely'>
+
+/**
+ * The database as the features see it. Work that belongs together runs in `transact`, with the `em` that it is given and
+ * no other: on the embedded database, which has one connection, any other would wait for ever.
+ */
+export interface Database {
+  /** Whether this is the embedded database: one connection, one process. */
+  embedded: boolean
+  /** A fresh entity manager for reading outside of a transaction. */
+  em(): SqlEntityManager
+  /** One transaction: committed when `work` returns, rolled back when it throws. No network call belongs inside. */
+  transact<T>(work: (em: SqlEntityManager) => Promise<T>): Promise<T>
+  /** One parametrised statement outside of a transaction. */
+  query<T>(statement: RawBuilder<T>): Promise<T[]>
+  /** Runs the migrations that the database does not have yet; many nodes may call it at once. Returns their names. */
+  migrate(): Promise<string[]>
+  close(): Promise<void>
+}
+
+/** Any fixed number: nodes that migrate the same database wait for each other on it. */
+const migrationLock = 7_205_931
+
+/**
+ * Opens PostgreSQL where the configuration names one, else the embedded database in the data folder.
+ * @throws FolderInUseError where another process has the folder
+ */
+export async function openDatabase(config: DatabaseConfig): Promise<Database> {
+  const embedded = !config.database.url
+  const unlock = embedded ? lockFolder(config.dataDir) : () => {}
+  const orm = await initialise(config).catch((error: unknown) => {
+    unlock()
+    throw error
+  })
+
+  const withoutLock = async () => (await orm.migrator.up()).map(({ name }) => name)
+  const connection = orm.em.getConnection().getClient() as Kysely<unknown>
+
+  return {
+    embedded,
+    em: () => orm.em.fork(),
+    transact: (work) => translated(() => orm.em.fork().transactional(work)),
+    query: (statement) => translated(async () => (await statement.execute(connection)).rows),
+    migrate: () =>
+      // the embedded database has one connection and one process: a lock on it could only wait for itself
+      embedded ? withoutLock() : connection.connection().execute((held) => underLock(held, withoutLock)),
+    async close() {
+      await orm.close()
+      unlock()
+    },
+  }
+}
+
+/** Runs one parametrised statement in the transaction of `em`. */
+export async function run<T>(em: Connection, statement: RawBuilder<T>): Promise<T[]> {
+  return (await statement.execute(em.getKysely() as unknown as Kysely<unknown>)).rows
+}
+
+type Orm = { em: SqlEntityManager; migrator: { up(): Promise<{ name: string }[]> }; close(): Promise<void> }
+
+async function initialise(config: DatabaseConfig): Promise<Orm> {
+  const options = ormOptions(config)
+  const orm = config.database.url ? await PostgresORM.init(options as never) : await EmbeddedORM.init(options as never)
+  await orm.em.getConnection().connect()
+  return orm as unknown as Orm
+}
+
+async function underLock<T>(held: Kysely<unknown>, work: () => Promise<T>): Promise<T> {
+  await sql`set statement_timeout = 0`.execute(held)
+  await sql`select pg_advisory_lock(${migrationLock})`.execute(held)
+  try {
+    return await work()
+  } finally {
+    await sql`select pg_advisory_unlock(${migrationLock})`.execute(held)
+    await sql`reset statement_timeout`.execute(held)
+  }
+}
+
+/** A database that is away or overloaded is the caller's to retry; what else it says is a bug of ours and stays as it is. */
+async function translated<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (isUnavailable(error)) throw new AppError('unavailable', 'The database does not answer right now.', { cause: error })
+    throw error
+  }
+}

@@ -1,0 +1,44 @@
+import { join } from 'node:path'
+import { Migrator } from '@mikro-orm/migrations'
+import { defineConfig as definePgliteConfig } from '@mikro-orm/pglite'
+import { defineConfig as definePostgresConfig } from '@mikro-orm/postgresql'
+import { entities } from './entities.ts'
+
+export interface DatabaseConfig {
+  dataDir: string
+  database: { url: string | undefined; pool: number; statementTimeoutMs: number }
+}
+
+/** The options of MikroORM, the same for the server, its migrations and the ORM's command line. */
+export function ormOptions({ dataDir, database }: DatabaseConfig) {
+  const shared = {
+    entities,
+    extensions: [Migrator],
+    forceUtcTimezone: true,
+    migrations: {
+      path: join(import.meta.dirname, '../../migrations'),
+      glob: '*.ts',
+      emit: 'ts' as const,
+      snapshot: false,
+      // switching foreign keys off would need a superuser
+      disableForeignKeys: false,
+      // the names are returned, and logged once
+      silent: true,
+      transactional: true,
+      allOrNothing: true,
+    },
+  }
+  if (!database.url) return definePgliteConfig({ ...shared, dbName: join(dataDir, 'database') })
+  return definePostgresConfig({
+    ...shared,
+    clientUrl: database.url,
+    pool: { min: 0, max: database.pool },
+    driverOptions: {
+      application_name: 'kintsugi',
+      connectionTimeoutMillis: 5_000,
+      statement_timeout: database.statementTimeoutMs,
+      idle_in_transaction_session_timeout: database.statementTimeoutMs,
+      keepAlive: true,
+    },
+  })
+}

@@ -1,0 +1,45 @@
+import { defineEntity, p } from '@mikro-orm/core'
+import { createdAtColumn, idColumn, timestamp, updatedAtColumn } from '../database/base.entity.ts'
+
+const schema = defineEntity({
+  name: 'User',
+  tableName: 'users',
+  properties: {
+    ...idColumn,
+    kind: p.enum(['human', 'agent'] as const).default('human'),
+    username: p.text(),
+    /** Null for users who came through Telegram, and for agents. */
+    email: p.text().nullable(),
+    emailVerifiedAt: timestamp().nullable(),
+    /** argon2id in PHC format; null for those who log in elsewhere. */
+    passwordHash: p.text().nullable(),
+    displayName: p.text(),
+    /** An attachment's id; no foreign key, since media stands to the right of identity. */
+    avatarId: p.uuid().nullable(),
+    locale: p.text().default('en'),
+    role: p.enum(['user', 'viewer', 'operator', 'moderator', 'admin', 'super_admin'] as const).default('user'),
+    referralCodeUsed: p.text().nullable(),
+    bannedAt: timestamp().nullable(),
+    banReason: p.text().nullable(),
+    lastSeenAt: timestamp().nullable(),
+    deletedAt: timestamp().nullable(),
+    ...createdAtColumn,
+    ...updatedAtColumn,
+  },
+  indexes: [
+    {
+      name: 'users_display_name_lower',
+      expression: 'create index users_display_name_lower on users (lower(display_name) text_pattern_ops)',
+    },
+  ],
+  uniques: [
+    {
+      name: 'users_username_unique',
+      expression: 'create unique index users_username_unique on users (lower(username) text_pattern_ops)',
+    },
+    { name: 'users_email_unique', expression: 'create unique index users_email_unique on users (lower(email))' },
+  ],
+})
+
+export class User extends schema.class {}
+schema.setClass(User)

@@ -1,0 +1,66 @@
+import { sql } from 'kysely'
+import { type Connection, type Database, run } from '../database/database.ts'
+import { notFound } from '../kernel/errors.ts'
+import type { User } from './identity.contract.ts'
+import { presentUser, type UserRow } from './user.presenter.ts'
+
+interface Search {
+  query: string
+  /** The lower-case username that the page before ended with. */
+  cursor?: string | undefined
+  limit: number
+}
+
+/** The columns of a UserRow. */
+const face = sql`id, kind, username, display_name as "displayName"`
+
+/** What others see and ask of users. */
+export function createUsers(database: Database) {
+  /**
+   * Finds people other than oneself by the beginning of their username or display name, without regard to case, in the order of their usernames. Deleted and banned people are not found.
+   */
+  async function search(
+    userId: string,
+    { query, cursor, limit }: Search,
+  ): Promise<{ items: User[]; nextCursor?: string }> {
+    const literal = escapeLike(query)
+    // ~>~ and ~<~ compare bytes, the order that the index on lower(username) has under text_pattern_ops
+    const rows = await database.query(sql<UserRow>`
+      select ${face} from users
+      where (lower(username) like lower(${`${literal}%`}) or lower(display_name) like lower(${`${literal}%`}))
+        and id <> ${userId} and deleted_at is null and banned_at is null
+        and ${cursor === undefined ? sql`true` : sql`lower(username) ~>~ ${cursor}`}
+      order by lower(username) using ~<~ limit ${limit + 1}`)
+    const items = rows.slice(0, limit).map(presentUser)
+    const last = items.at(-1)
+    return { items, ...(rows.length > limit && last && { nextCursor: last.username.toLowerCase() }) }
+  }
+
+  /** @throws AppError not_found, also where the user was deleted */
+  async function get(userId: string): Promise<User> {
+    const [row] = await database.query(sql<UserRow>`
+      select ${face} from users where id = ${userId} and deleted_at is null`)
+    if (!row) throw notFound('user')
+    return presentUser(row)
+  }
+
+  /** Which of these exist and are neither deleted nor banned: with whom something new may be begun. */
+  async function activeAmong(em: Connection, userIds: string[]): Promise<Set<string>> {
+    const rows = await run(
+      em,
+      sql<{ id: string }>`
+        select id from users where id = any(${userIds}::uuid[]) and deleted_at is null and banned_at is null`,
+    )
+    return new Set(rows.map(({ id }) => id))
+  }
+
+  /** Notes that the user is here now. */
+  async function touchLastSeen(userId: string): Promise<void> {
+    await database.query(sql`update users set last_seen_at = now() where id = ${userId}`)
+  }
+
+  return { search, get, activeAmong, touchLastSeen }
+}
+
+/** The text as it is, in a LIKE pattern: its metacharacters stand for themselves. */
+const escapeLike = (text: string): string => text.replaceAll(/[\\%_]/g, '\\$&')

@@ -1,0 +1,56 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Buckets in seconds, from a fast local commit to a statement timeout. */
+const latency = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** What an operator sees at /metrics, in one place. Times are seconds. */
+export function createMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  // its event loop lag and heap figures are among what we promise
+  collectDefaultMetrics({ register: registry })
+  return {
+    registry,
+    operations: new Histogram({
+      name: 'kintsugi_operation_seconds',
+      help: 'Time of an operation, by name and outcome (ok or the error code)',
+      labelNames: ['operation', 'outcome'] as const,
+      buckets: latency,
+      registers,
+    }),
+    sockets: new Gauge({ name: 'kintsugi_sockets', help: 'Sockets connected to this node', registers }),
+    evictions: new Counter({
+      name: 'kintsugi_socket_evictions_total',
+      help: 'Sockets closed because they did not read what was sent to them',
+      registers,
+    }),
+    messages: new Counter({ name: 'kintsugi_messages_stored_total', help: 'Messages stored by this node', registers }),
+    batchSize: new Histogram({
+      name: 'kintsugi_batch_messages',
+      help: 'Messages in one commit',
+      buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500],
+      registers,
+    }),
+    commit: new Histogram({
+      name: 'kintsugi_commit_seconds',
+      help: 'Time from handing a batch of messages to the database to its commit',
+      buckets: latency,
+      registers,
+    }),
+    fanout: new Counter({
+      name: 'kintsugi_fanout_events_total',
+      help: 'Events handed to the sockets of this node, by where they came from',
+      labelNames: ['origin'] as const,
+      registers,
+    }),
+    resyncs: new Counter({
+      name: 'kintsugi_resyncs_total',
+      help: 'Times that sockets were told to sync because events may have been missed, by cause',
+      labelNames: ['cause'] as const,
+      registers,
+    }),
+    linkUp: new Gauge({ name: 'kintsugi_link_up', help: 'Whether the link to the other nodes works (1) or not (0)', registers }),
+  }
+}
+
+export type Metrics = ReturnType<typeof createMetrics>

@@ -1,0 +1,85 @@
+import type { Actor } from './operation.ts'
+
+/** What a verified access token says. */
+export interface Authentication {
+  actor: Actor
+  expiresAt: Date
+}
+
+/** Verifies access tokens; REST and the socket handshake share it. Implemented by identity. */
+export interface Authenticator {
+  /**
+   * Verifies signature, expiry, that the login was not revoked, and that its user is neither banned nor deleted.
+   * @throws AppError unauthenticated, token_expired, banned
+   */
+  authenticate(accessToken: string): Promise<Authentication>
+  /** Which of these logins go on; for sockets whose node may have missed a revocation. */
+  liveSessions(sessionIds: string[]): Promise<Set<string>>
+}
+
+/** A conversation that a user participates in, as of its `membersChange`. */
+export interface Membership {
+  conversationId: string
+  membersChange: number
+}
+
+/** Who is in which conversation, from the database. Implemented by the messenger; the rooms of sockets follow it. */
+export interface Memberships {
+  conversationsOf(userId: string): Promise<Membership[]>
+  /** Undefined where the conversation is gone. */
+  membersOf(conversationId: string): Promise<{ userIds: string[]; membersChange: number } | undefined>
+}
+
+/** One event for a conversation's participants. */
+export interface ConversationEvent {
+  conversationId: string
+  /** The conversation's latest join or leave as the writing transaction saw it; a node whose room is older reloads it. */
+  membersChange: number
+  event: string
+  payload: unknown
+  /** The one socket that does not hear it. */
+  exceptSocket?: string | undefined
+}
+
+/** A join or leave, as the transaction that made it saw it. */
+export interface MembershipChange {
+  conversationId: string
+  userIds: string[]
+  /** The conversation's `membersChange` before and after. */
+  prevMembersChange: number
+  membersChange: number
+}
+
+/**
+ * Brings news to sockets on every node, after the commit. A hint, never the truth: what gets lost is found by `sync`.
+ * Rooms are the authorisation: a socket is in a conversation's room exactly while its user participates.
+ */
+export interface Fanout {
+  /** To the sockets of the participants, in the order given. Settles when this node's sockets have been written to. */
+  toConversations(events: ConversationEvent[]): Promise<void>
+  /** A volatile event: not kept for slow readers, not sent while the link between nodes is down. */
+  signal(conversationId: string, event: string, payload: unknown, exceptUser: string): void
+  /** To all sockets of these users, but one. */
+  toUsers(userIds: string[], event: string, payload: unknown, exceptSocket?: string): void
+  /** To the sockets that watch a user's presence, on this node alone: every node sees to its own. */
+  toWatchers(userId: string, event: string, payload: unknown): void
+  /** Lets the users' sockets hear a conversation from now on. */
+  join(change: MembershipChange): void
+  /** Takes the users' sockets out of a conversation. Settles when every reachable node has done so. */
+  leave(change: MembershipChange): Promise<void>
+  /** Takes everyone out of a conversation that was deleted. Settles when every reachable node has done so. */
+  dissolve(conversationId: string): Promise<void>
+  /** Sets whom a socket watches. */
+  watch(socketId: string, userIds: string[]): void
+  /** Whether the user's sockets on this node are in the conversation's room; for signals, which read no row. */
+  isInRoom(userId: string, conversationId: string): boolean
+  /** Ends the sockets of these logins. */
+  closeSessions(sessionIds: string[]): void
+  /** Ends all sockets of these users. */
+  closeUsers(userIds: string[]): void
+}
+
+/** Which users have a socket anywhere. */
+export interface Presence {
+  onlineAmong(userIds: string[]): Promise<Set<string>>
+}

@@ -1,0 +1,61 @@
+import type { Logger } from 'pino'
+import type { Database } from '../database/database.ts'
+import type { Metrics } from '../kernel/metrics.ts'
+import type { Operation, Route } from '../kernel/operation.ts'
+import type { Fanout, Presence } from '../kernel/ports.ts'
+import { createConversations, type People } from './conversations.service.ts'
+import { createMessages } from './messages.service.ts'
+import { createMessageWriter } from './message-writer.ts'
+import { messengerEvents } from './messenger.contract.ts'
+import { messengerOperations } from './messenger.operations.ts'
+import { messengerRoutes } from './messenger.routes.ts'
+import { createParticipants } from './participants.service.ts'
+import { createReactions } from './reactions.service.ts'
+import { createReceipts } from './receipts.service.ts'
+import { createSearch } from './search.service.ts'
+import { createSignals } from './signals.service.ts'
+import { createSync } from './sync.service.ts'
+
+export { createMemberships } from './memberships.ts'
+
+export interface Messenger {
+  commands: Operation[]
+  routes: Route[]
+  events: typeof messengerEvents
+  /** Stores and tells what waits; for a shutdown. */
+  close(): Promise<void>
+}
+
+/** Conversations, participants, messages and what hangs on them. */
+export function createMessenger(deps: {
+  database: Database
+  fanout: Fanout
+  presence: Presence
+  users: People
+  metrics: Metrics
+  log: Logger
+  maxGroupSize: number
+}): Messenger {
+  const writer = createMessageWriter(deps)
+  const conversations = createConversations(deps)
+  const receipts = createReceipts(deps)
+  const operations = messengerOperations({
+    conversations,
+    receipts,
+    participants: createParticipants({ ...deps, conversations }),
+    messages: createMessages({ ...deps, writer }),
+    reactions: createReactions(deps),
+    search: createSearch(deps),
+    signals: createSignals(deps),
+    sync: createSync({ ...deps, conversations }),
+  })
+  return {
+    commands: Object.values(operations),
+    routes: messengerRoutes(operations),
+    events: messengerEvents,
+    async close() {
+      await writer.drain()
+      receipts.close()
+    },
+  }
+}

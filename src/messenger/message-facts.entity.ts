@@ -1,0 +1,51 @@
+import { defineEntity, p } from '@mikro-orm/core'
+import { createdAtColumn, timestamp } from '../database/base.entity.ts'
+import { User } from '../identity/user.entity.ts'
+import { Conversation } from './conversation.entity.ts'
+import { Message } from './message.entity.ts'
+
+/** An earlier text of an edited message, and when it was replaced. */
+export const MessageRevision = defineEntity({
+  name: 'MessageRevision',
+  tableName: 'message_revisions',
+  properties: {
+    id: p.bigint('number').primary().autoincrement(),
+    message: () => p.manyToOne(Message).joinColumns('conversation_id', 'message_id').deleteRule('cascade'),
+    content: p.text(),
+    editedAt: timestamp(),
+  },
+})
+
+/** Someone named with @username in a message; the seq is kept beside it for the count of unread mentions. */
+export const Mention = defineEntity({
+  name: 'Mention',
+  tableName: 'mentions',
+  properties: {
+    conversation: () => p.manyToOne(Conversation).primary().deleteRule('cascade'),
+    seq: p.integer().primary(),
+    user: () => p.manyToOne(User).primary().deleteRule('cascade'),
+  },
+})
+
+export const Reaction = defineEntity({
+  name: 'Reaction',
+  tableName: 'reactions',
+  properties: {
+    message: () => p.manyToOne(Message).joinColumns('conversation_id', 'message_id').primary().deleteRule('cascade'),
+    user: () => p.manyToOne(User).primary().deleteRule('cascade'),
+    emoji: p.text().primary(),
+    ...createdAtColumn,
+  },
+})
+
+/** One row for each advance of a reader: who read message M is each user's first row with upToSeq >= M.seq. */
+export const ReadReceipt = defineEntity({
+  name: 'ReadReceipt',
+  tableName: 'read_receipts',
+  properties: {
+    conversation: () => p.manyToOne(Conversation).primary().deleteRule('cascade'),
+    user: () => p.manyToOne(User).primary().deleteRule('cascade'),
+    upToSeq: p.integer().primary(),
+    readAt: timestamp(),
+  },
+})

@@ -1,0 +1,53 @@
+import { defineEntity, p } from '@mikro-orm/core'
+import { timestamp } from '../database/base.entity.ts'
+import { User } from '../identity/user.entity.ts'
+import { Conversation } from './conversation.entity.ts'
+
+/**
+ * Messages, every key led by the conversation, so that the table can be partitioned or sharded by it. The send path
+ * writes them in groups by the database function append_messages; nothing loads them as entities.
+ */
+const schema = defineEntity({
+  name: 'Message',
+  tableName: 'messages',
+  properties: {
+    conversation: () => p.manyToOne(Conversation).primary().deleteRule('cascade'),
+    id: p.uuid().primary(),
+    /** Position: 1, 2, 3 … without a gap. */
+    seq: p.integer(),
+    /** The conversation's change at which this row last changed. */
+    change: p.integer(),
+    /** The change at which it was created: what a repeated send is told again. */
+    createdChange: p.integer(),
+    /** Null: the system, or a user whose row is gone. */
+    sender: () => p.manyToOne(User).nullable().deleteRule('set null'),
+    role: p.enum(['user', 'assistant', 'system'] as const).default('user'),
+    type: p.enum(['text', 'image', 'video', 'audio', 'file', 'system'] as const).default('text'),
+    content: p.text(),
+    /** A message of the same conversation; no foreign key, since messages are never removed one by one. */
+    replyToId: p.uuid().nullable(),
+    /** Where it was forwarded from; kept as facts, since the source may be out of the reader's sight. */
+    forwardedFrom: p.json<{ messageId: string; senderId?: string }>().nullable(),
+    clientId: p.text().nullable(),
+    /** SHA-256 of the original input: tells a repeated send from another one under the same client id. */
+    clientHash: p.blob().nullable(),
+    status: p.enum(['sent', 'streaming', 'failed', 'cancelled'] as const).default('sent'),
+    editedAt: timestamp().nullable(),
+    deletedAt: timestamp().nullable(),
+    createdAt: timestamp(),
+  },
+  uniques: [
+    { name: 'messages_seq_unique', properties: ['conversation', 'seq'] },
+    { name: 'messages_client_id_unique', properties: ['conversation', 'sender', 'clientId'] },
+  ],
+  indexes: [
+    { name: 'messages_change', properties: ['conversation', 'change'] },
+    {
+      name: 'messages_content_search',
+      expression: "create index messages_content_search on messages using gin (to_tsvector('simple', content))",
+    },
+  ],
+})
+
+export class Message extends schema.class {}
+schema.setClass(Message)

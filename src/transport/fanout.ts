@@ -1,0 +1,159 @@
+import type { Server } from 'socket.io'
+import type { Logger } from 'pino'
+import type { Metrics } from '../kernel/metrics.ts'
+import type { Fanout, MembershipChange } from '../kernel/ports.ts'
+import type { Cluster } from './cluster.ts'
+import { EncodedPayload } from './encoding.ts'
+import { room, type Rooms } from './rooms.ts'
+import type { SocketData } from './socket-data.ts'
+
+/** A conversation's event as it travels: encoded once, sent as it is to every socket of every node. */
+interface EncodedEvent {
+  conversationId: string
+  membersChange: number
+  event: string
+  json: string
+  exceptSocket?: string | undefined
+}
+
+/** What one node asks of all. Each applies it to its own sockets; one that is repeated or late does no harm. */
+type Order =
+  | { kind: 'conversations'; events: EncodedEvent[] }
+  | { kind: 'users'; userIds: string[]; event: string; json: string; exceptSocket?: string | undefined }
+  | { kind: 'signal'; conversationId: string; event: string; json: string; exceptUser: string }
+  | { kind: 'presence'; userId: string; json: string }
+  | { kind: 'join' | 'leave'; change: MembershipChange }
+  | { kind: 'dissolve'; conversationId: string }
+  | { kind: 'close-sessions'; sessionIds: string[] }
+  | { kind: 'close-users'; userIds: string[] }
+
+/** A removal waits this long for the other nodes; one that does not answer finds out by `membersChange`. */
+const confirmationMs = 1_500
+
+export type NodeFanout = Fanout & {
+  /** Tells the watchers of a user on every node that the user came or went. */
+  announcePresence(userId: string, payload: unknown): void
+}
+
+/**
+ * Brings news to sockets: on this node at once, on the others by a server-side emit of the Redis adapter, which keeps the
+ * order of one node's orders.
+ */
+export function createFanout(deps: {
+  io: Server
+  rooms: Rooms
+  /** Absent where this node is the only one. */
+  cluster: Cluster | undefined
+  metrics: Metrics
+  log: Logger
+}): NodeFanout {
+  const { io, rooms, cluster, metrics, log } = deps
+  const handed = { local: metrics.fanout.labels('local'), remote: metrics.fanout.labels('remote') }
+
+  function emit(rooms: string[], event: string, json: string, except?: string): void {
+    const target = io.local.to(rooms)
+    ;(except ? target.except(except) : target).emit(event, new EncodedPayload(json))
+  }
+
+  function hear({ conversationId, membersChange, event, json, exceptSocket }: EncodedEvent): Promise<void> | undefined {
+    if (!rooms.isHeard(conversationId)) return undefined
+    const stale = rooms.bringUpTo(conversationId, membersChange)
+    if (stale) return stale.then(() => emit([room.conversation(conversationId)], event, json, exceptSocket))
+    emit([room.conversation(conversationId)], event, json, exceptSocket)
+    return undefined
+  }
+
+  function closeSockets(name: string): void {
+    for (const socket of rooms.socketsIn(name)) socket.disconnect(true)
+  }
+
+  function apply(order: Order, origin: 'local' | 'remote'): Promise<unknown> | undefined {
+    switch (order.kind) {
+      case 'conversations': {
+        handed[origin].inc(order.events.length)
+        const waits = order.events.map(hear).filter((wait) => wait !== undefined)
+        return waits.length > 0 ? Promise.all(waits) : undefined
+      }
+      case 'users':
+        emit(order.userIds.map(room.user), order.event, order.json, order.exceptSocket)
+        return undefined
+      case 'signal':
+        io.local
+          .to(room.conversation(order.conversationId))
+          .except(room.user(order.exceptUser))
+          .volatile.emit(order.event, new EncodedPayload(order.json))
+        return undefined
+      case 'presence':
+        emit([room.watchers(order.userId)], 'presence:changed', order.json)
+        return undefined
+      case 'join':
+        rooms.join(order.change)
+        return undefined
+      case 'leave':
+        rooms.leave(order.change)
+        return undefined
+      case 'dissolve':
+        rooms.dissolve(order.conversationId)
+        return undefined
+      case 'close-sessions':
+        for (const id of order.sessionIds) closeSockets(room.session(id))
+        return undefined
+      case 'close-users':
+        for (const id of order.userIds) closeSockets(room.user(id))
+        return undefined
+    }
+  }
+
+  function everywhere(order: Order): Promise<unknown> | undefined {
+    const done = apply(order, 'local')
+    if (cluster?.isUp()) io.serverSideEmit('order', order)
+    return done
+  }
+
+  /** As `everywhere`, and settles when the other nodes have said that it is done. */
+  async function confirmed(order: Order): Promise<void> {
+    void apply(order, 'local')
+    if (!cluster?.isUp()) return
+    await Promise.race([
+      io.serverSideEmitWithAck('order', order),
+      new Promise((_, reject) => setTimeout(reject, confirmationMs, new Error('no answer in time')).unref()),
+    ]).catch((error: unknown) => log.warn({ err: error, order: order.kind }, 'not every node has confirmed'))
+  }
+
+  io.on('order', (order: Order, confirm?: (done: true) => void) => {
+    Promise.resolve(apply(order, 'remote'))
+      .catch((error: unknown) => log.error({ err: error, order: order.kind }, 'an order of another node failed'))
+      .finally(() => confirm?.(true))
+  })
+
+  return {
+    async toConversations(events) {
+      const encoded = events.map(({ payload, ...event }) => ({ ...event, json: JSON.stringify(payload) }))
+      await everywhere({ kind: 'conversations', events: encoded })
+    },
+    signal(conversationId, event, payload, exceptUser) {
+      // while the link is down a room may hold someone who was removed elsewhere, and no row is read that would tell
+      if (cluster && !cluster.isUp()) return
+      void everywhere({ kind: 'signal', conversationId, event, json: JSON.stringify(payload), exceptUser })
+    },
+    toUsers(userIds, event, payload, exceptSocket) {
+      if (userIds.length > 0) void everywhere({ kind: 'users', userIds, event, json: JSON.stringify(payload), exceptSocket })
+    },
+    toWatchers: (userId, event, payload) => emit([room.watchers(userId)], event, JSON.stringify(payload)),
+    announcePresence: (userId, payload) => void everywhere({ kind: 'presence', userId, json: JSON.stringify(payload) }),
+    join: (change) => void everywhere({ kind: 'join', change }),
+    leave: (change) => confirmed({ kind: 'leave', change }),
+    dissolve: (conversationId) => confirmed({ kind: 'dissolve', conversationId }),
+    watch(socketId, userIds) {
+      const socket = io.of('/').sockets.get(socketId)
+      if (!socket) return
+      const data = socket.data as SocketData
+      for (const id of data.watching) void socket.leave(room.watchers(id))
+      data.watching = userIds
+      void socket.join(userIds.map(room.watchers))
+    },
+    isInRoom: (userId, conversationId) => rooms.isIn(userId, conversationId),
+    closeSessions: (sessionIds) => void everywhere({ kind: 'close-sessions', sessionIds }),
+    closeUsers: (userIds) => void everywhere({ kind: 'close-users', userIds }),
+  }
+}

@@ -1,0 +1,179 @@
+import cors from 'cors'
+import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler, type Response } from 'express'
+import helmet from 'helmet'
+import type { Logger } from 'pino'
+import { z } from 'zod'
+import { AppError, type ErrorCode, notFound } from '../kernel/errors.ts'
+import { newId } from '../kernel/ids.ts'
+import type { Metrics } from '../kernel/metrics.ts'
+import type { Operation, Route } from '../kernel/operation.ts'
+import type { Authentication } from '../kernel/ports.ts'
+import type { Executor } from './executor.ts'
+import type { LimitState } from './rate-limits.ts'
+
+/** As for socket commands: the longest text fits, with room for escapes. */
+const maxBody = '256kb'
+
+/** Whether the node can take requests now, and what says so. */
+export interface Readiness {
+  ready: boolean
+  checks: Record<string, string>
+}
+
+type Answering = Request & { requestId?: string; authentication?: Authentication }
+
+/** The REST side: routes of operations, health, metrics and the API documents. */
+export function createHttp(deps: {
+  routes: Route[]
+  bearerAuthentication: RequestHandler
+  executor: Executor
+  docs: RequestHandler
+  corsOrigins: readonly string[]
+  trustProxy: number
+  readiness(): Promise<Readiness>
+  metrics: Metrics
+  log: Logger
+}): Express {
+  const { executor, log } = deps
+  const app = express()
+  app.disable('x-powered-by')
+  app.set('trust proxy', deps.trustProxy)
+  app.set('query parser', 'simple')
+  app.use((req: Answering, res, next) => {
+    req.requestId = newId()
+    res.set('X-Request-Id', req.requestId)
+    next()
+  })
+  app.use(helmet())
+  app.use(
+    cors({
+      origin: deps.corsOrigins.includes('*') ? '*' : [...deps.corsOrigins],
+      exposedHeaders: ['X-Request-Id', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'Retry-After'],
+      maxAge: 600,
+    }),
+  )
+
+  app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }))
+  app.get('/readyz', async (_req, res) => {
+    const { ready, checks } = await deps.readiness()
+    res.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'not ready', checks })
+  })
+  app.get('/metrics', async (_req, res) => {
+    res.type(deps.metrics.registry.contentType).send(await deps.metrics.registry.metrics())
+  })
+  app.use(deps.docs)
+
+  const json = express.json({ limit: maxBody, strict: true })
+  for (const route of deps.routes) {
+    const { operation, method, path } = route
+    const before = operation.access === 'user' ? [deps.bearerAuthentication, json] : [json]
+    app[method](`/v1${path}`, ...before, serve(route, operation))
+  }
+
+  app.use(() => {
+    throw notFound('address')
+  })
+  app.use(answerProblem(log))
+  return app
+
+  function serve({ method, status = 200 }: Route, operation: Operation): RequestHandler {
+    const readQuery = queryReader(operation)
+    return async (req: Answering, res) => {
+      const input = { ...bodyOf(req), ...(method === 'get' && readQuery(req.query)), ...req.params }
+      const { data, limit } = await executor.execute(operation, input, {
+        requestId: req.requestId as string,
+        ip: req.ip ?? '',
+        userAgent: req.get('user-agent'),
+        ...(req.authentication && { actor: req.authentication.actor }),
+      })
+      if (limit) setLimitHeaders(res, limit)
+      if (status === 204) res.status(204).end()
+      else res.status(status).json(asList(method, data))
+    }
+  }
+}
+
+function bodyOf(req: Request): Record<string, unknown> {
+  const body: unknown = req.body
+  if (body === undefined) return {}
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new AppError('invalid_request', 'The body must be a JSON object.')
+  }
+  for (const name of Object.keys(req.params)) {
+    if (name in body) throw new AppError('invalid_request', `${name}: belongs in the path alone`)
+  }
+  return body as Record<string, unknown>
+}
+
+/** A query has only texts: those of integer and boolean fields are read as such; what does not read stays and is refused. */
+function queryReader({ contract }: Operation): (query: Request['query']) => Record<string, unknown> {
+  const schema = z.toJSONSchema(contract.input, { io: 'input', unrepresentable: 'any' }) as {
+    properties?: Record<string, { type?: string }>
+  }
+  return (query) =>
+    Object.fromEntries(
+      Object.entries(query).map(([name, value]) => {
+        const type = Object.hasOwn(schema.properties ?? {}, name) ? schema.properties?.[name]?.type : undefined
+        if (type === 'integer' && typeof value === 'string' && /^-?\d{1,15}$/.test(value)) return [name, Number(value)]
+        if (type === 'boolean' && (value === 'true' || value === 'false')) return [name, value === 'true']
+        return [name, value]
+      }),
+    )
+}
+
+/** A page of REST is `{ items, nextCursor }`, whatever the socket command of the same operation calls its rows. */
+function asList(method: string, data: unknown): unknown {
+  if (method !== 'get' || typeof data !== 'object' || data === null || !('conversations' in data)) return data
+  const { conversations, ...rest } = data
+  return { items: conversations, ...rest }
+}
+
+function setLimitHeaders(res: Response, { limit, remaining, resetSeconds }: LimitState): void {
+  res.set({
+    'RateLimit-Limit': String(limit),
+    'RateLimit-Remaining': String(remaining),
+    'RateLimit-Reset': String(resetSeconds),
+  })
+}
+
+/** Errors of the body parser and the router, by their HTTP status. */
+const parserCodes: Record<number, ErrorCode> = { 413: 'payload_too_large', 415: 'unsupported_media' }
+
+function answerProblem(log: Logger): ErrorRequestHandler {
+  return (error: unknown, req: Answering, res, next) => {
+    if (res.headersSent) return next(error)
+    const problem = asAppError(error)
+    if (problem.code === 'internal') log.error({ err: error, requestId: req.requestId }, 'a request failed unexpectedly')
+    const { retryAfterSeconds, limit, remaining, ...details } = problem.details ?? {}
+    if (typeof retryAfterSeconds === 'number') {
+      res.set('Retry-After', String(retryAfterSeconds))
+      setLimitHeaders(res, { limit: Number(limit), remaining: Number(remaining), resetSeconds: retryAfterSeconds })
+    }
+    if (problem.status === 401) res.set('WWW-Authenticate', 'Bearer')
+    res
+      .status(problem.status)
+      .type('application/problem+json')
+      .send(
+        JSON.stringify({
+          type: `urn:kintsugi:error:${problem.code}`,
+          title: problem.code.replaceAll('_', ' '),
+          status: problem.status,
+          code: problem.code,
+          detail: problem.message,
+          ...(problem.errors && { errors: problem.errors }),
+          ...details,
+          requestId: req.requestId,
+        }),
+      )
+  }
+}
+
+function asAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error
+  // http-errors of the parsers and the router (a malformed body, a bad escape in the path) are the caller's
+  const { status, expose } = error as { status?: number; expose?: boolean }
+  if (typeof status === 'number' && status >= 400 && status < 500 && expose !== false) {
+    return new AppError(parserCodes[status] ?? 'invalid_request', parserCodes[status] ? 'The body cannot be taken.' : 'The request cannot be read.')
+  }
+  return new AppError('internal', 'Something went wrong on the server. The request id leads to its log.')
+}

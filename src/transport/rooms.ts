@@ -1,0 +1,155 @@
+import type { Server, Socket } from 'socket.io'
+import type { MembershipChange, Memberships } from '../kernel/ports.ts'
+import type { SocketData } from './socket-data.ts'
+
+/** Names of Socket.IO rooms. */
+export const room = {
+  conversation: (id: string) => `c:${id}`,
+  user: (id: string) => `u:${id}`,
+  session: (id: string) => `s:${id}`,
+  /** Sockets that watch a user's presence. */
+  watchers: (id: string) => `w:${id}`,
+}
+
+/**
+ * The rooms of this node's sockets. Rooms are the authorisation cache: a socket is in a conversation's room exactly while
+ * its user participates.
+ *
+ * For each room the node knows as of which join or leave (`membersChange`) it is right. An event that was written under a
+ * newer one says so, and the room is read anew before the event is heard. So a node that missed a removal, for whatever
+ * reason, tells the removed user nothing all the same.
+ */
+export function createRooms(io: Server, memberships: Memberships) {
+  const adapter = io.of('/').adapter
+  const current = new Map<string, number>()
+  /** Rooms being read anew; `again` when a join or leave came meanwhile, which the answer may not contain. */
+  const reloading = new Map<string, { again: boolean; done: Promise<void> }>()
+
+  adapter.on('delete-room', (name: string) => {
+    if (name.startsWith('c:')) current.delete(name.slice(2))
+  })
+
+  const socketsIn = (name: string): Socket[] => {
+    const sockets: Socket[] = []
+    for (const id of adapter.rooms.get(name) ?? []) {
+      const socket = io.of('/').sockets.get(id)
+      if (socket) sockets.push(socket)
+    }
+    return sockets
+  }
+  const userOf = (socket: Socket): string => (socket.data as SocketData).actor.userId
+
+  function joinRoom(socket: Socket, conversationId: string, membersChange: number): void {
+    // joining a socket that has gone would leave it in the room for ever
+    if (!socket.connected) return
+    const name = room.conversation(conversationId)
+    const isNew = !adapter.rooms.has(name)
+    void socket.join(name)
+    if (isNew) current.set(conversationId, membersChange)
+  }
+
+  async function reload(conversationId: string, entry: { again: boolean }): Promise<void> {
+    const name = room.conversation(conversationId)
+    do {
+      entry.again = false
+      const members = await memberships.membersOf(conversationId)
+      if (entry.again) continue
+      const userIds = new Set(members?.userIds)
+      for (const socket of socketsIn(name)) if (!userIds.has(userOf(socket))) void socket.leave(name)
+      for (const userId of userIds) for (const socket of socketsIn(room.user(userId))) void socket.join(name)
+      if (members && adapter.rooms.has(name)) current.set(conversationId, members.membersChange)
+    } while (entry.again)
+  }
+
+  /** What has been applied in order moves the room on; after a gap its number stays, and the next event has it read anew. */
+  function moveOn({ conversationId, prevMembersChange, membersChange }: MembershipChange): void {
+    const entry = reloading.get(conversationId)
+    if (entry) entry.again = true
+    if (current.get(conversationId) === prevMembersChange) current.set(conversationId, membersChange)
+  }
+
+  return {
+    socketsIn,
+
+    /** Whether this node has anyone in the conversation. */
+    isHeard: (conversationId: string) => adapter.rooms.has(room.conversation(conversationId)),
+
+    isIn(userId: string, conversationId: string): boolean {
+      const inside = adapter.rooms.get(room.conversation(conversationId))
+      if (!inside) return false
+      for (const id of adapter.rooms.get(room.user(userId)) ?? []) if (inside.has(id)) return true
+      return false
+    },
+
+    /** Undefined where the room is right as of `membersChange`; else a promise of that. */
+    bringUpTo(conversationId: string, membersChange: number): Promise<void> | undefined {
+      if ((current.get(conversationId) ?? -1) >= membersChange) return undefined
+      let entry = reloading.get(conversationId)
+      if (!entry) {
+        const started = { again: false, done: Promise.resolve() }
+        started.done = reload(conversationId, started).finally(() => reloading.delete(conversationId))
+        reloading.set(conversationId, started)
+        entry = started
+      }
+      return entry.done
+    },
+
+    /** Puts a socket into the rooms of its user. Settles when it will hear all that happens from then on. */
+    async enter(socket: Socket): Promise<void> {
+      const { actor } = socket.data as SocketData
+      void socket.join([room.user(actor.userId), room.session(actor.sessionId)])
+      // joins and leaves that are committed while we read reach a socket only once it is in its user's room, and a leave
+      // only once it is in the conversation's: so we read again until nothing is new
+      const joined = new Set<string>()
+      for (;;) {
+        const conversations = await memberships.conversationsOf(actor.userId)
+        if (!socket.connected) return
+        const listed = new Set(conversations.map(({ conversationId }) => conversationId))
+        for (const id of joined) if (!listed.has(id)) void socket.leave(room.conversation(id))
+        const added = conversations.filter(({ conversationId }) => !joined.has(conversationId))
+        for (const { conversationId, membersChange } of added) {
+          joined.add(conversationId)
+          joinRoom(socket, conversationId, membersChange)
+        }
+        if (added.length === 0) return
+      }
+    },
+
+    join(change: MembershipChange): void {
+      for (const userId of change.userIds) {
+        for (const socket of socketsIn(room.user(userId))) joinRoom(socket, change.conversationId, change.membersChange)
+      }
+      moveOn(change)
+    },
+
+    leave(change: MembershipChange): void {
+      const name = room.conversation(change.conversationId)
+      for (const userId of change.userIds) for (const socket of socketsIn(room.user(userId))) void socket.leave(name)
+      moveOn(change)
+    },
+
+    dissolve(conversationId: string): void {
+      io.local.socketsLeave(room.conversation(conversationId))
+    },
+
+    /** Reads the rooms of all sockets anew, a user at a time; for when joins and leaves may have been missed. */
+    async rederive(): Promise<void> {
+      const users = new Map<string, Socket[]>()
+      for (const socket of io.of('/').sockets.values()) {
+        const sockets = users.get(userOf(socket))
+        if (sockets) sockets.push(socket)
+        else users.set(userOf(socket), [socket])
+      }
+      for (const [userId, sockets] of users) {
+        const conversations = await memberships.conversationsOf(userId)
+        const listed = new Set(conversations.map(({ conversationId }) => room.conversation(conversationId)))
+        for (const socket of sockets) {
+          for (const name of socket.rooms) if (name.startsWith('c:') && !listed.has(name)) void socket.leave(name)
+          for (const { conversationId, membersChange } of conversations) joinRoom(socket, conversationId, membersChange)
+        }
+      }
+    },
+  }
+}
+
+export type Rooms = ReturnType<typeof createRooms>
