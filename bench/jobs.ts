@@ -49,7 +49,8 @@ export type TrafficResult = {
   missing: number
 }
 
-export type IdleResult = { sockets: number; bytesPerSocket: number; bytesBefore: number }
+/** `bytes`: what the server has resident with all sockets open. */
+export type IdleResult = { sockets: number; bytes: number }
 
 export type ReconnectResult = {
   clients: number

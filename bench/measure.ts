@@ -1,13 +1,14 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 
 /** Linux counts processor time in ticks of 1/100 s for every program, whatever the kernel's own rate (`man 5 proc`). */
 const ticksPerSecond = 100
 
-/**
- * Seconds of processor time, user and system, that a process has used.
- * @throws where there is no /proc: figures of processor time and memory are for Linux
- */
+/** Figures of processor time and memory are for Linux. */
+export const hasProc = existsSync('/proc/self/stat')
+
+/** Seconds of processor time, user and system, that a process has used; NaN where there is no /proc. */
 export function cpuSeconds(pid: number): number {
+  if (!hasProc) return Number.NaN
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   // the second field is the program's name in parentheses and may hold spaces: count from the last parenthesis
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')

@@ -11,7 +11,10 @@ import { openStorage } from './storage.ts'
 import { type Work, works } from './works.ts'
 
 const options = optionsOrExit()
-const storage = await openStorage(process.env.DATABASE_URL)
+const storage = await openStorage(process.env.DATABASE_URL).catch((error: Error) => {
+  console.error(error.message)
+  process.exit(2)
+})
 const lab = createLab(options, storage, process.env.REDIS_URL)
 const facts = machineFacts(storage.description)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))

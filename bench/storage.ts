@@ -34,39 +34,40 @@ const databaseName = 'kintsugi_bench'
 /**
  * A database of the bench's own on the server named, which both storing servers use: `kintsugi_bench`, made anew.
  * Without a server the embedded database, in a temporary folder.
+ * @throws where another bench is using the server
  */
 export function openStorage(serverUrl: string | undefined): Promise<Storage> {
   return serverUrl ? openPostgres(serverUrl) : openEmbedded()
 }
 
+/** Any fixed number: who holds it on the server named is the bench that runs there. */
+const benchLock = 3_141_592
+
 async function openPostgres(serverUrl: string): Promise<Storage> {
   const url = new URL(serverUrl)
   url.pathname = `/${databaseName}`
   const drop = `drop database if exists ${databaseName} with (force)`
-  const onServer = async (...statements: string[]) => {
-    const server = await connectPostgres(serverUrl)
-    try {
-      for (const statement of statements) await server.query(statement)
-    } finally {
-      await server.close()
-    }
-  }
   const server = await connectPostgres(serverUrl)
-  const rows = await server.query<{ version: string; fsync: string; commit: string }>(
+  const [facts] = await server.query<{ version: string; fsync: string; commit: string; locked: boolean }>(
     `select current_setting('server_version') as version, current_setting('fsync') as fsync,
-       current_setting('synchronous_commit') as commit`,
+       current_setting('synchronous_commit') as commit, pg_try_advisory_lock(${benchLock}) as locked`,
   )
-  await server.close()
+  // another would take our database away, and neither's figures would mean anything
+  if (!facts?.locked) throw new Error('Another bench is running on this server.')
 
   return {
     embedded: false,
-    description: rows
-      .map((row) => `PostgreSQL ${row.version}, fsync ${row.fsync}, synchronous_commit ${row.commit}`)
-      .join(),
+    description: `PostgreSQL ${facts.version}, fsync ${facts.fsync}, synchronous_commit ${facts.commit}`,
     environment: () => ({ DATABASE_URL: url.href }),
-    empty: () => onServer(drop, `create database ${databaseName}`),
+    async empty() {
+      await server.query(drop)
+      await server.query(`create database ${databaseName}`)
+    },
     connect: () => connectPostgres(url.href),
-    remove: () => onServer(drop),
+    async remove() {
+      await server.query(drop)
+      await server.close()
+    },
   }
 }
 

@@ -1,6 +1,6 @@
 import type { TargetName, TrafficResult } from './jobs.ts'
 import type { Lab, Setting } from './lab.ts'
-import { median } from './measure.ts'
+import { hasProc, median } from './measure.ts'
 import { milliseconds, perSecond, type Row } from './report.ts'
 import type { Work } from './works.ts'
 import { createRooms, type World } from './world.ts'
@@ -88,6 +88,7 @@ export const twoNodes: Work = {
   title: 'two nodes over Redis, 20 groups of 10: server CPU per delivery',
   lacks: ({ options, storage, redisUrl }) => {
     if (!options.targets.includes('kintsugi')) return 'measures Kintsugi only'
+    if (!hasProc) return 'needs /proc'
     return storage.embedded || !redisUrl ? 'needs DATABASE_URL and REDIS_URL' : undefined
   },
   async run(lab) {

@@ -203,7 +203,7 @@ const messenger = [
    * while the tables were small from being kept when they are not: every access here is by index.
    */
   `create function append_messages(batch json) returns json language plpgsql
-  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
+  set enable_seqscan = off set enable_bitmapscan = off set enable_mergejoin = off set enable_material = off set jit = off as $$
   declare
     wanted uuid[] := array(select distinct (item ->> 'conversation')::uuid from json_array_elements(batch) as item);
     locked uuid[];
@@ -238,16 +238,25 @@ const messenger = [
           else 'stored'
         end as verdict
       from item i
-      left join participants p on p.conversation_id = i.conversation and p.user_id = i.sender and p.left_at is null
-      left join messages d on d.conversation_id = i.conversation and d.sender_id = i.sender and d.client_id = i.client
-      left join messages r on r.conversation_id = i.conversation and r.id = i.reply
       left join lateral (
-        select m.id, m.type, m.content, m.sender_id
-        from messages m
-        join participants q on q.conversation_id = m.conversation_id and q.user_id = i.sender and q.left_at is null
-        join conversations c on c.id = m.conversation_id and c.deleted_at is null
+        select * from participants where conversation_id = i.conversation and user_id = i.sender limit 1
+      ) p on p.left_at is null
+      left join lateral (
+        select * from messages where conversation_id = i.conversation and sender_id = i.sender and client_id = i.client limit 1
+      ) d on true
+      left join lateral (
+        select * from messages where i.reply is not null and conversation_id = i.conversation and id = i.reply limit 1
+      ) r on true
+      left join lateral (
+        select m.id, m.type, m.content, m.sender_id from messages m
         where i.source is not null and m.conversation_id = (i.source ->> 'conversation')::uuid
           and m.id = (i.source ->> 'id')::uuid and m.deleted_at is null
+          and exists (
+            select from participants q join conversations c on c.id = q.conversation_id
+            where q.conversation_id = m.conversation_id and q.user_id = i.sender and q.left_at is null
+              and c.deleted_at is null
+          )
+        limit 1
       ) s on true
     ), counted as materialized (
       select *, row_number() over (partition by conversation order by n) as place from judged where verdict = 'stored'
@@ -281,9 +290,11 @@ const messenger = [
       select distinct m.conversation, m.seq, u.id
       from placed m
       cross join lateral json_array_elements_text(m.names) as name
-      join users u on lower(u.username) = name
-      join participants p on p.conversation_id = m.conversation and p.user_id = u.id and p.left_at is null
-      where m.names is not null
+      cross join lateral (select id from users where lower(username) = name limit 1) u
+      cross join lateral (
+        select left_at from participants where conversation_id = m.conversation and user_id = u.id limit 1
+      ) p
+      where m.names is not null and p.left_at is null
       returning conversation_id, seq, user_id
     )
     select json_build_object(

@@ -42,16 +42,16 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
 
   const metrics = createMetrics()
   const redis = config.redisUrl ? createRedis(config.redisUrl, config.nodeId, log) : undefined
-  const cluster = redis && createCluster({ redis, nodeId: config.nodeId, metrics, log })
-  const link = redis && cluster && { redis, cluster }
+  const cluster = redis && createCluster({ link: redis, nodeId: config.nodeId, metrics, log })
+  const nodes = redis && cluster && { link: redis, cluster }
 
   const http = createServer()
-  const io = createSocketServer({ http, redis, isAllowedOrigin: createOriginCheck(config) })
+  const io = createSocketServer({ http, adapter: redis?.adapter, isAllowedOrigin: createOriginCheck(config) })
   const rooms = createRooms(io, createMemberships(database))
   const fanout = createFanout({ io, rooms, cluster, metrics, log })
 
   const identity = createIdentity({ database, config, fanout, log })
-  const presence = createPresence({ fanout, touchLastSeen: identity.users.touchLastSeen, link, log })
+  const presence = createPresence({ fanout, touchLastSeen: identity.users.touchLastSeen, nodes, log })
   const messenger = createMessenger({
     database,
     fanout,
@@ -64,7 +64,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
 
   const rateLimits = createRateLimits({
     enabled: config.rateLimits,
-    shared: link && { redis: link.redis.commands, isUp: link.cluster.isUp },
+    shared: redis && cluster && { limiter: redis.limiter, isUp: cluster.isUp },
   })
   const executor = createExecutor({ rateLimits, metrics, log })
   const sockets = serveSockets({
@@ -106,7 +106,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       executor,
       docs: createDocs({
         openApi: createOpenApi({ routes, version, serverUrl: config.publicUrl }),
-        asyncApi: createAsyncApi({ commands: sockets.commands, events: { ...messenger.events, ...sessionEvents }, version }),
+        asyncApi: createAsyncApi({ commands: sockets.commands, events: { ...messenger.events, ...sessionEvents }, version, serverUrl: config.publicUrl }),
       }),
       corsOrigins: config.corsOrigins,
       trustProxy: config.trustProxy,

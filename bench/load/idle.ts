@@ -3,13 +3,10 @@ import type { IdleJob, IdleResult } from '../jobs.ts'
 import { residentBytes } from '../measure.ts'
 import { openSeats } from './seats.ts'
 
-/** Connects everyone, who then are silent, and tells what each socket costs the server in memory. */
-export async function runIdle(job: IdleJob): Promise<IdleResult> {
-  const before = await settledBytes(job.pids)
-  const seats = await openSeats(job.target, job.urls, job.world)
-  const after = await settledBytes(job.pids)
-  for (const seat of seats) seat.close()
-  return { sockets: seats.length, bytesPerSocket: (after - before) / seats.length, bytesBefore: before }
+/** Connects everyone, who then are silent, and tells how much memory the server has then. */
+export async function runIdle({ target, urls, pids, world }: IdleJob): Promise<IdleResult> {
+  const seats = await openSeats(target, urls, world)
+  return { sockets: seats.length, bytes: await settledBytes(pids) }
 }
 
 /** The least of several readings after garbage collection: freed pages go back to the system with some delay. */

@@ -20,7 +20,7 @@ export async function openSeats(target: TargetName, urls: string[], world: World
 }
 
 /** Connects one person. */
-export function openSeat(
+function openSeat(
   name: TargetName,
   urls: string[],
   world: World,

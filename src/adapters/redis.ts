@@ -1,6 +1,8 @@
 import { createAdapter } from '@socket.io/redis-adapter'
 import { Redis, type RedisOptions } from 'ioredis'
 import type { Logger } from 'pino'
+import { type IRateLimiterOptions, type RateLimiterAbstract, RateLimiterRedis } from 'rate-limiter-flexible'
+import type { NodeLink } from '../kernel/ports.ts'
 
 /** Keys of this application on a Redis that it may share with others. */
 const prefix = 'kintsugi:'
@@ -29,7 +31,16 @@ return { tostring(now), unpack(redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'
  * The connections to Redis and what the nodes keep there. Nothing of it is the truth of anything: Redis may be absent,
  * stopped or emptied at any time.
  */
-export function createRedis(url: string, nodeId: string, log: Logger) {
+export function createRedis(
+  url: string,
+  nodeId: string,
+  log: Logger,
+): NodeLink & {
+  /** For the option `adapter` of the Socket.IO server. */
+  adapter: ReturnType<typeof createAdapter>
+  /** A rate limiter whose counters all nodes share; where Redis fails, `insurance` counts. */
+  limiter(options: IRateLimiterOptions, insurance: RateLimiterAbstract): RateLimiterAbstract
+} {
   const shared: RedisOptions = {
     retryStrategy: (attempt) => Math.min(50 * attempt, 500),
     connectTimeout: 2_000,
@@ -61,25 +72,19 @@ export function createRedis(url: string, nodeId: string, log: Logger) {
     publishing ? publish(channel, message).catch(() => 0) : Promise.resolve(0)) as typeof publisher.publish
 
   return {
-    /** For the option `adapter` of the Socket.IO server. */
     adapter: createAdapter(publisher, subscriber, { key: `${prefix}sockets`, requestsTimeout: 1_500 }),
-    /** For counters that the nodes share. */
-    commands,
+    limiter: (options, insuranceLimiter) =>
+      new RateLimiterRedis({ ...options, keyPrefix: `${prefix}${options.keyPrefix}`, storeClient: commands, insuranceLimiter }),
 
-    /** While the link is down nothing is published: what would be queued comes late, and `resync` heals what is lost. */
-    setPublishing(on: boolean): void {
+    setPublishing(on) {
       publishing = on
     },
-
-    onBreak(listener: () => void): void {
+    onBreak(listener) {
       subscriber.on('close', listener)
     },
-
-    /** Whether events of other nodes can arrive. */
     isListening: () => subscriber.status === 'ready',
 
-    /** Says that this node is alive; tells how many milliseconds ago each node did so. Throws where Redis does not answer. */
-    async beat(): Promise<Map<string, number>> {
+    async beat() {
       const reply = (await commands.eval(
         beatScript, 2, nodesKey, presenceKey(nodeId), nodeId, presenceLifeMs, forgetNodeMs,
       )) as string[]
@@ -89,20 +94,18 @@ export function createRedis(url: string, nodeId: string, log: Logger) {
       return ages
     },
 
-    /** Takes this node off the list, so that the others do not count it as dead. */
-    async goodbye(): Promise<void> {
+    async goodbye() {
       await commands.pipeline().zrem(nodesKey, nodeId).del(presenceKey(nodeId)).exec()
     },
 
     presence: {
-      async add(userIds: string[]): Promise<void> {
+      async add(userIds) {
         if (userIds.length > 0) await commands.sadd(presenceKey(nodeId), ...userIds)
       },
-      async remove(userId: string): Promise<void> {
+      async remove(userId) {
         await commands.srem(presenceKey(nodeId), userId)
       },
-      /** Who of these is online at one of those nodes. */
-      async among(nodeIds: string[], userIds: string[]): Promise<Set<string>> {
+      async among(nodeIds, userIds) {
         if (nodeIds.length === 0 || userIds.length === 0) return new Set()
         const pipeline = commands.pipeline()
         for (const node of nodeIds) pipeline.smismember(presenceKey(node), ...userIds)
@@ -113,13 +116,11 @@ export function createRedis(url: string, nodeId: string, log: Logger) {
         }
         return online
       },
-      of: (node: string): Promise<string[]> => commands.smembers(presenceKey(node)),
+      of: (node) => commands.smembers(presenceKey(node)),
     },
 
-    close(): void {
+    close() {
       for (const client of Object.values(clients)) client.disconnect()
     },
   }
 }
-
-export type RedisLink = ReturnType<typeof createRedis>

@@ -21,8 +21,9 @@ export type {
 export type { SessionReady } from '../transport/session.contract.ts'
 export { type Client, type ClientEvents, type ClientOptions, createClient, type SendOptions } from './client.ts'
 export type { ConversationCopy } from './conversation.copy.ts'
+export { ApiError } from './http.ts'
 export type { PendingMessage, Sending } from './outbox.ts'
-export { ApiError, createRest, type Rest } from './rest.ts'
+export { createRest, type Rest } from './rest.ts'
 export {
   CommandFailed,
   type KintsugiSocket,

@@ -1,4 +1,4 @@
-import { ApiError } from './rest.ts'
+import { ApiError } from './http.ts'
 import type { TokenHolder } from './tokens.ts'
 
 const longestTimerMs = 2 ** 31 - 1

@@ -1,7 +1,7 @@
 import type { Session, Tokens } from '../identity/identity.contract.ts'
 import type { ErrorCode } from '../kernel/errors.ts'
 import { createEmitter, type Emitter } from './emitter.ts'
-import { ApiError } from './rest.ts'
+import { ApiError } from './http.ts'
 import { type KeyValueStorage, memoryStorage, storedValue } from './storage.ts'
 
 /** Renewed at this part of its life, so that a slow or failed renewal still leaves time for another. */

@@ -79,6 +79,29 @@ export interface Fanout {
   closeUsers(userIds: string[]): void
 }
 
+/** What the nodes say to each other besides events, and whether they can. Implemented over Redis. */
+export interface NodeLink {
+  /** While the link is down nothing is published: what would be queued comes late, and `resync` heals what is lost. */
+  setPublishing(on: boolean): void
+  /** The connection on which events of other nodes arrive has gone. */
+  onBreak(listener: () => void): void
+  /** Whether events of other nodes can arrive. */
+  isListening(): boolean
+  /** Says that this node is alive; tells how many milliseconds ago each node did so. Throws where nothing answers. */
+  beat(): Promise<Map<string, number>>
+  /** Takes this node off the list, so that the others do not count it as dead. */
+  goodbye(): Promise<void>
+  /** The users with a socket, by node. A node's set outlives it for a while, so that the others see whom it took along. */
+  presence: {
+    add(userIds: string[]): Promise<void>
+    remove(userId: string): Promise<void>
+    /** Who of these is online at one of those nodes. */
+    among(nodeIds: string[], userIds: string[]): Promise<Set<string>>
+    of(nodeId: string): Promise<string[]>
+  }
+  close(): void
+}
+
 /** Which users have a socket anywhere. */
 export interface Presence {
   onlineAmong(userIds: string[]): Promise<Set<string>>

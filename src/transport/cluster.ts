@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
-import type { RedisLink } from '../adapters/redis.ts'
 import type { Metrics } from '../kernel/metrics.ts'
+import type { NodeLink } from '../kernel/ports.ts'
 
 const beatMs = 500
 /** A node that has been silent for this long has died, or might as well have. */
@@ -16,14 +16,14 @@ export interface Cluster {
   onRestored(listener: () => void): void
   /** A node ended without saying goodbye: it may have committed what it did not get to tell. */
   onPeerDied(listener: (nodeId: string) => void): void
-  /** Settles when the link is up, or after two seconds without Redis: the node then serves alone. */
+  /** Settles when the link is up, or after two seconds without: the node then serves alone. */
   start(): Promise<void>
   close(): Promise<void>
 }
 
-/** Watches the link between the nodes, and the nodes themselves, by heartbeats through Redis. */
-export function createCluster(deps: { redis: RedisLink; nodeId: string; metrics: Metrics; log: Logger }): Cluster {
-  const { redis, nodeId, metrics, log } = deps
+/** Watches the link between the nodes, and the nodes themselves, by heartbeats. */
+export function createCluster(deps: { link: NodeLink; nodeId: string; metrics: Metrics; log: Logger }): Cluster {
+  const { link, nodeId, metrics, log } = deps
   const restored: (() => void)[] = []
   const died: ((nodeId: string) => void)[] = []
   let up = false
@@ -35,7 +35,7 @@ export function createCluster(deps: { redis: RedisLink; nodeId: string; metrics:
   function setUp(now: boolean, why: string): void {
     if (now === up || closed) return
     up = now
-    redis.setPublishing(now)
+    link.setPublishing(now)
     metrics.linkUp.set(now ? 1 : 0)
     if (!now) log.warn({ why }, 'the link to the other nodes is down; this node goes on alone')
     else if (everUp) {
@@ -47,8 +47,8 @@ export function createCluster(deps: { redis: RedisLink; nodeId: string; metrics:
 
   async function beat(): Promise<void> {
     try {
-      const ages = await redis.beat()
-      setUp(redis.isListening(), 'subscriber not connected')
+      const ages = await link.beat()
+      setUp(link.isListening(), 'subscriber not connected')
       for (const peer of alive) {
         // one that is missing has said goodbye, or Redis was emptied, which breaks the link as well
         if ((ages.get(peer) ?? 0) <= deadAfterMs) continue
@@ -66,8 +66,8 @@ export function createCluster(deps: { redis: RedisLink; nodeId: string; metrics:
     if (!closed) timer = setTimeout(run, beatMs)
   }
 
-  redis.setPublishing(false)
-  redis.onBreak(() => setUp(false, 'connection closed'))
+  link.setPublishing(false)
+  link.onBreak(() => setUp(false, 'connection closed'))
 
   return {
     isUp: () => up,
@@ -82,8 +82,8 @@ export function createCluster(deps: { redis: RedisLink; nodeId: string; metrics:
     async close() {
       closed = true
       clearTimeout(timer)
-      if (up) await redis.goodbye().catch(() => log.warn('Redis did not take the goodbye'))
-      redis.close()
+      if (up) await link.goodbye().catch(() => log.warn('Redis did not take the goodbye'))
+      link.close()
     },
   }
 }

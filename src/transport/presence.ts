@@ -1,6 +1,5 @@
 import type { Logger } from 'pino'
-import type { RedisLink } from '../adapters/redis.ts'
-import type { Presence } from '../kernel/ports.ts'
+import type { NodeLink, Presence } from '../kernel/ports.ts'
 import type { Cluster } from './cluster.ts'
 import type { NodeFanout } from './fanout.ts'
 
@@ -12,17 +11,17 @@ export function createPresence(deps: {
   fanout: Pick<NodeFanout, 'announcePresence' | 'toWatchers'>
   touchLastSeen(userId: string): Promise<void>
   /** Absent where this node is the only one. */
-  link: { cluster: Cluster; redis: RedisLink } | undefined
+  nodes: { cluster: Cluster; link: NodeLink } | undefined
   log: Logger
 }) {
-  const { fanout, touchLastSeen, link, log } = deps
+  const { fanout, touchLastSeen, nodes, log } = deps
   /** Sockets on this node, by user. */
   const here = new Map<string, number>()
 
   /** While Redis is away each node knows of its own users alone. */
   async function elsewhere(userIds: string[]): Promise<Set<string>> {
-    if (!link?.cluster.isUp()) return new Set()
-    return link.redis.presence.among(link.cluster.peers(), userIds).catch(() => new Set<string>())
+    if (!nodes?.cluster.isUp()) return new Set()
+    return nodes.link.presence.among(nodes.cluster.peers(), userIds).catch(() => new Set<string>())
   }
 
   const underWay = new Set<Promise<unknown>>()
@@ -34,13 +33,13 @@ export function createPresence(deps: {
   }
 
   async function came(userId: string): Promise<void> {
-    if (link?.cluster.isUp()) await link.redis.presence.add([userId])
+    if (nodes?.cluster.isUp()) await nodes.link.presence.add([userId])
     const other = await elsewhere([userId])
     if (here.has(userId) && other.size === 0) fanout.announcePresence(userId, { userId, status: 'online' })
   }
 
   async function went(userId: string): Promise<void> {
-    if (link?.cluster.isUp()) await link.redis.presence.remove(userId)
+    if (nodes?.cluster.isUp()) await nodes.link.presence.remove(userId)
     await touchLastSeen(userId)
     // back within the time that this took: nobody needs to hear of it
     if (here.has(userId) || (await elsewhere([userId])).size > 0) return
@@ -48,17 +47,17 @@ export function createPresence(deps: {
   }
 
   /** Whom a dead node took along; every node tells its own watchers. */
-  async function lost(nodeId: string, { cluster, redis }: { cluster: Cluster; redis: RedisLink }): Promise<void> {
-    const userIds = (await redis.presence.of(nodeId)).filter((id) => !here.has(id))
-    const stillThere = await redis.presence.among(cluster.peers().filter((peer) => peer !== nodeId), userIds)
+  async function lost(nodeId: string, { cluster, link }: { cluster: Cluster; link: NodeLink }): Promise<void> {
+    const userIds = (await link.presence.of(nodeId)).filter((id) => !here.has(id))
+    const stillThere = await link.presence.among(cluster.peers().filter((peer) => peer !== nodeId), userIds)
     const lastSeenAt = new Date().toISOString()
     for (const userId of userIds) {
       if (!stillThere.has(userId)) fanout.toWatchers(userId, 'presence:changed', { userId, status: 'offline', lastSeenAt })
     }
   }
 
-  link?.cluster.onPeerDied((nodeId) => inBackground('telling who went with a dead node', lost(nodeId, link)))
-  link?.cluster.onRestored(() => inBackground('restoring presence', link.redis.presence.add([...here.keys()])))
+  nodes?.cluster.onPeerDied((nodeId) => inBackground('telling who went with a dead node', lost(nodeId, nodes)))
+  nodes?.cluster.onRestored(() => inBackground('restoring presence', nodes.link.presence.add([...here.keys()])))
 
   const presence: Presence = {
     async onlineAmong(userIds) {

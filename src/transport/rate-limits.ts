@@ -1,5 +1,4 @@
-import type { Redis } from 'ioredis'
-import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
+import { type IRateLimiterOptions, type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { AppError } from '../kernel/errors.ts'
 import { type LimitName, limits } from '../kernel/limits.ts'
 
@@ -23,16 +22,20 @@ export interface RateLimits {
  * Rate limits that hold over all nodes in sum, by counters in Redis; each node counts for itself where there is no Redis,
  * or while it does not answer.
  */
-export function createRateLimits(deps: { enabled: boolean; shared: { redis: Redis; isUp(): boolean } | undefined }): RateLimits {
+export function createRateLimits(deps: {
+  enabled: boolean
+  /** Counters of all nodes together, and whether they can be asked; absent where this node is the only one. */
+  shared: { limiter(options: IRateLimiterOptions, insurance: RateLimiterAbstract): RateLimiterAbstract; isUp(): boolean } | undefined
+}): RateLimits {
   const { enabled, shared } = deps
   if (!enabled) return { consume: async () => undefined }
 
   const limiters = new Map<LimitName, { own: RateLimiterAbstract; common: RateLimiterAbstract | undefined }>()
   for (const name of Object.keys(limits) as LimitName[]) {
     const { points, seconds } = limits[name]
-    const options = { points, duration: seconds, keyPrefix: `kintsugi:limit:${name}` }
+    const options = { points, duration: seconds, keyPrefix: `limit:${name}` }
     const own = new RateLimiterMemory(options)
-    const common = shared && new RateLimiterRedis({ ...options, storeClient: shared.redis, insuranceLimiter: own })
+    const common = shared?.limiter(options, own)
     limiters.set(name, { own, common })
   }
 

@@ -1,7 +1,6 @@
 import type { Server as HttpServer } from 'node:http'
 import type { Logger } from 'pino'
-import { Server, type Socket } from 'socket.io'
-import type { RedisLink } from '../adapters/redis.ts'
+import { Server, type ServerOptions, type Socket } from 'socket.io'
 import { AppError, type CommandError, toCommandError } from '../kernel/errors.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { type Operation, operation } from '../kernel/operation.ts'
@@ -26,7 +25,8 @@ const disconnectBatch = 500
 /** The Socket.IO server, as yet without anyone to answer. */
 export function createSocketServer(deps: {
   http: HttpServer
-  redis: RedisLink | undefined
+  /** Passes events between nodes; absent where this node is the only one. */
+  adapter: ServerOptions['adapter'] | undefined
   isAllowedOrigin(origin: string | undefined, host: string | undefined): boolean
 }): Server {
   return new Server(deps.http, {
@@ -42,7 +42,7 @@ export function createSocketServer(deps: {
     connectTimeout: 10_000,
     // the Origin of a WebSocket is not subject to CORS
     allowRequest: (req, done) => done(null, deps.isAllowedOrigin(req.headers.origin, req.headers.host)),
-    ...(deps.redis && { adapter: deps.redis.adapter }),
+    ...(deps.adapter && { adapter: deps.adapter }),
   })
 }
 

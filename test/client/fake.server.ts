@@ -4,7 +4,10 @@ import type { AddressInfo } from 'node:net'
 import { Server, type Socket } from 'socket.io'
 import { me } from './model.ts'
 
-type Answer = { data: unknown } | { error: { code: string; message: string; retryable: boolean } } | 'silence'
+type Answer =
+  | { data: unknown }
+  | { error: { code: string; message: string; retryable: boolean; details?: object } }
+  | 'silence'
 type Command = (input: never, socket: Socket) => Answer | Promise<Answer>
 
 export interface FakeServer {

@@ -1,4 +1,4 @@
-import type { Conversation, EventPayload, Message, Participant, SyncOutput } from '../../src/client/index.ts'
+import type { Conversation, Message, Participant, SyncOutput } from '../../src/client/index.ts'
 import type { News } from '../../src/client/store.ts'
 
 export const me = 'me'
@@ -253,5 +253,3 @@ const without = (reaction: Reaction, userId: string): Reaction => ({
   ...reaction,
   userIds: reaction.userIds.filter((id) => id !== userId),
 })
-
-export type { EventPayload }

@@ -55,6 +55,23 @@ describe('socket', () => {
     assert.equal(server.commands.length, 1)
   })
 
+  it('does not send later what Socket.IO kept back since the pings were overdue', async (t) => {
+    const { ready, command, on } = open()
+    await ready
+    const back = heard((handler) => on('session:ready', handler))
+    const tomorrow = Date.now() + 86_400_000
+    const clock = t.mock.method(Date, 'now', () => tomorrow)
+    const kept = command('conversation:get', list)
+    clock.mock.restore()
+    await assert.rejects(kept, { code: 'unavailable', retryable: true })
+    await back
+    await command('conversation:list', {})
+    assert.deepEqual(
+      server.commands.map(({ name }) => name),
+      ['conversation:list'],
+    )
+  })
+
   it('comes back after the server has closed the socket', async () => {
     const { ready, on } = open()
     await ready

@@ -106,7 +106,8 @@ describe('store', () => {
       const news = Array.from({ length: 10 }, () => structuredClone(model.step()))
       for (const item of news) store.apply(item)
       store.applySync(page)
-      for (const item of news) store.apply(item)
+      // What bears no change number has to be said again; for the rest it must make no difference.
+      for (const item of news) if (seed % 2 === 0 || !('change' in item.payload)) store.apply(item)
       assertSame(store, model, `seed ${seed}`)
     }
   })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { callRest } from '../../src/client/http.ts'
 import { ApiError, createRest, createTokens, memoryStorage } from '../../src/client/index.ts'
-import { callRest } from '../../src/client/rest.ts'
 import { type FakeServer, session, startFakeServer } from './fake.server.ts'
 
 describe('rest and tokens', () => {

@@ -1,0 +1,82 @@
+import type { ErrorCode, FieldError } from '../kernel/errors.ts'
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
+
+interface Problem {
+  code?: ErrorCode
+  detail?: string
+  title?: string
+  errors?: FieldError[]
+}
+
+/** A refused or failed REST request. `status` is 0 where no answer came. */
+export class ApiError extends Error {
+  readonly status: number
+  readonly code: ErrorCode
+  /** Which fields are wrong, for `invalid_request`. */
+  readonly errors: FieldError[] | undefined
+  /** The whole problem document: `resetAt` and other facts of the code. */
+  readonly details: Record<string, unknown>
+  /** Seconds to wait before the next try, where the server said so. */
+  readonly retryAfter: number | undefined
+
+  constructor(status: number, problem: Problem, options: { retryAfter?: number | undefined; cause?: unknown } = {}) {
+    super(problem.detail ?? problem.title ?? `The server answered ${status}.`, { cause: options.cause })
+    this.name = 'ApiError'
+    this.status = status
+    this.code = problem.code ?? codeWithoutProblem(status)
+    this.errors = problem.errors
+    this.details = { ...problem }
+    this.retryAfter = options.retryAfter
+  }
+}
+
+export interface RestCall {
+  method: Method
+  /** From `/v1` on. */
+  path: string
+  body?: unknown
+  token?: string | undefined
+}
+
+/** Sends one request to the server at `url` and parses the answer; 204 gives undefined. Throws {@link ApiError}. */
+export async function callRest(url: string, fetchFn: typeof fetch, call: RestCall): Promise<unknown> {
+  const headers: Record<string, string> = { accept: 'application/json' }
+  if (call.token !== undefined) headers.authorization = `Bearer ${call.token}`
+  if (call.body !== undefined) headers['content-type'] = 'application/json'
+  const body = call.body === undefined ? null : JSON.stringify(call.body)
+  let response: Response
+  let text: string
+  try {
+    response = await fetchFn(url.replace(/\/$/, '') + call.path, { method: call.method, headers, body })
+    text = await response.text()
+  } catch (cause) {
+    throw new ApiError(0, { code: 'unavailable', detail: 'The server could not be reached.' }, { cause })
+  }
+  const parsed = parseJson(text)
+  if (response.ok) return parsed
+  const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN)
+  throw new ApiError(response.status, (parsed as Problem | undefined) ?? {}, {
+    retryAfter: Number.isNaN(retryAfter) ? undefined : retryAfter,
+  })
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return text === '' ? undefined : JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Proxies in front of the server answer without a problem document. */
+function codeWithoutProblem(status: number): ErrorCode {
+  if (status === 401) return 'unauthenticated'
+  if (status === 403) return 'forbidden'
+  if (status === 404) return 'not_found'
+  if (status === 413) return 'payload_too_large'
+  if (status === 429) return 'rate_limited'
+  if (status === 502) return 'upstream_failed'
+  if (status === 503 || status === 504) return 'unavailable'
+  return status >= 500 ? 'internal' : 'invalid_request'
+}
