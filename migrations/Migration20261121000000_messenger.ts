@@ -133,7 +133,6 @@ const messenger = [
     constraint messages_sender_id_foreign foreign key (sender_id) references users (id) on delete set null
   )`,
   'create index messages_change on messages (conversation_id, change)',
-  `create index messages_content_search on messages using gin (to_tsvector('simple', content))`,
 
   `create table message_revisions (
     id bigserial primary key,
@@ -180,13 +179,30 @@ const messenger = [
     constraint read_receipts_user_id_foreign foreign key (user_id) references users (id) on delete cascade
   )`,
 
+  `create table message_search (
+    conversation_id uuid not null,
+    seq int not null,
+    words tsvector not null,
+    primary key (conversation_id, seq),
+    constraint message_search_conversation_id_foreign foreign key (conversation_id)
+      references conversations (id) on delete cascade
+  )`,
+  'create index message_search_words on message_search using gin (words)',
+  `create table search_positions (
+    conversation_id uuid not null,
+    change int not null,
+    primary key (conversation_id),
+    constraint search_positions_conversation_id_foreign foreign key (conversation_id)
+      references conversations (id) on delete cascade
+  )`,
+
   /*
    * The send path: writes a group of messages in one round trip and one transaction.
    *
    * `batch` is a JSON array of { n, conversation, sender, id, client, hash, type, content, reply, source, names }: n
    * numbers the items, hash is hex, source is the { conversation, id } of a message to forward, names are the lower-case
    * usernames mentioned. Answered per item, by n:
-   *   stored    [[n, seq, change], …]; both numbers follow the order of n within a conversation
+   *   seqs, changes                    what was stored, an array of each; 0 where it was not
    *   refused   [[n, why], …]          busy: the conversation is locked by someone else, ask again; absent: no such
    *                                    conversation for this sender; reply: the message replied to is not in it;
    *                                    source: the sender cannot read the message to forward
@@ -194,132 +210,197 @@ const messenger = [
    *   replies   [{ n, id, seq, sender, excerpt }, …]  what stored items reply to
    *   forwards  [{ n, type, content, from }, …]       what stored items forward
    *   mentions  [[n, user], …]
-   *   members   { conversation: members_change }
+   *   members   { conversation: members_change, as text }
    *   at        the time of all stored items
    *
-   * The first statement takes the locks, without waiting: a row that someone holds for long does not hold up the others,
-   * and no deadlock can arise. The second then sees, under read committed, all that was committed before the locks were
-   * taken: who participates, which client ids are used, the counters. The planner settings keep a plan that was made
-   * while the tables were small from being kept when they are not: every access here is by index.
+   * What is decided item by item is decided in a loop, each look-up one row by its key. What is written is written by one
+   * statement a table, since starting a statement costs as much as several rows of it; but one message alone, which is
+   * what an idle server sees, by statements on one row, whose plans are smaller.
+   *
+   * A session keeps its plans, which may have been made while the tables were empty and any way looked as good as any
+   * other. So the planner is left no choice: only indexes, only nested loops, and a client id is looked up as the first
+   * row from its key on, in the order of the one index that has that key.
+   *
+   * Locks are taken without waiting, in the order of ids: a row that someone holds for long does not hold up the others.
+   * Under read committed each statement sees what was committed before it began, so what is read after the lock holds:
+   * who participates, which client ids are used, the counters.
    */
   `create function append_messages(batch json) returns json language plpgsql
-  set enable_seqscan = off set enable_bitmapscan = off set enable_mergejoin = off set enable_material = off set jit = off as $$
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
   declare
-    wanted uuid[] := array(select distinct (item ->> 'conversation')::uuid from json_array_elements(batch) as item);
-    locked uuid[];
-    stamp timestamptz := date_trunc('milliseconds', clock_timestamp());
-    outcome json;
+    stamp constant timestamptz := date_trunc('milliseconds', clock_timestamp());
+    item record;
+    other record;
+    conversation uuid;
+    verdict text;
+    seq_before int;
+    seq_now int;
+    change_now int;
+    members_now int;
+    read_before int;
+    gone_at timestamptz;
+    forwarded jsonb;
+    -- by n + 1; 0: not stored
+    seqs int[] := array_fill(0, array[json_array_length(batch)]);
+    changes int[] := seqs;
+    stored int := 0;
+    -- items whose sender had not read what stood before
+    behind int[] := '{}';
+    -- conversations to move on
+    moved uuid[] := '{}';
+    moved_seqs int[] := '{}';
+    moved_changes int[] := '{}';
+    members text[] := '{}';
+    refused json[] := '{}';
+    repeated json[] := '{}';
+    replies json[] := '{}';
+    forwards json[] := '{}';
+    mentions json[] := '{}';
   begin
-    locked := array(
-      select id from conversations where id = any (wanted) and deleted_at is null
-      order by id for no key update skip locked
-    );
-
-    with item as materialized (
+    for item in
       select * from json_to_recordset(batch) as i (
-        n int, conversation uuid, sender uuid, id uuid, client text, hash text, type text, content text,
-        reply uuid, source json, names json
-      )
-    ), judged as materialized (
-      select i.*, decode(i.hash, 'hex') as digest, p.last_read_seq as read_before,
-        d.id as d_id, d.seq as d_seq, d.created_change as d_change, d.created_at as d_at, d.client_hash as d_digest,
-        r.seq as r_seq, r.sender_id as r_sender, case when r.deleted_at is null then left(r.content, 100) else '' end as r_excerpt,
-        s.id as s_id, s.type as s_type, s.content as s_content,
-        case when s.id is not null then
-          jsonb_strip_nulls(jsonb_build_object('messageId', s.id, 'senderId', s.sender_id)) end as forwarded,
-        case
-          when i.conversation <> all (locked) then
-            case when exists (select from conversations c where c.id = i.conversation and c.deleted_at is null)
-              then 'busy' else 'absent' end
-          when p.user_id is null then 'absent'
-          when d.id is not null then 'repeated'
-          when i.reply is not null and r.id is null then 'reply'
-          when i.source is not null and s.id is null then 'source'
-          else 'stored'
-        end as verdict
-      from item i
-      left join lateral (
-        select * from participants where conversation_id = i.conversation and user_id = i.sender limit 1
-      ) p on p.left_at is null
-      left join lateral (
-        select * from messages where conversation_id = i.conversation and sender_id = i.sender and client_id = i.client limit 1
-      ) d on true
-      left join lateral (
-        select * from messages where i.reply is not null and conversation_id = i.conversation and id = i.reply limit 1
-      ) r on true
-      left join lateral (
-        select m.id, m.type, m.content, m.sender_id from messages m
-        where i.source is not null and m.conversation_id = (i.source ->> 'conversation')::uuid
-          and m.id = (i.source ->> 'id')::uuid and m.deleted_at is null
-          and exists (
-            select from participants q join conversations c on c.id = q.conversation_id
-            where q.conversation_id = m.conversation_id and q.user_id = i.sender and q.left_at is null
-              and c.deleted_at is null
-          )
-        limit 1
-      ) s on true
-    ), counted as materialized (
-      select *, row_number() over (partition by conversation order by n) as place from judged where verdict = 'stored'
-    ), bumped as materialized (
-      update conversations c
-      set last_seq = c.last_seq + g.many, last_change = c.last_change + g.many, last_message_at = stamp
-      from (select conversation, count(*)::int as many from counted group by conversation) g
-      where c.id = g.conversation
-      returning c.id, c.last_seq - g.many as seq_before, c.last_change - g.many as change_before, c.members_change
-    ), placed as materialized (
-      select i.*, (b.seq_before + i.place)::int as seq, (b.change_before + i.place)::int as change
-      from counted i join bumped b on b.id = i.conversation
-    ), inserted as (
+        n int, conversation uuid, sender uuid, id uuid, client text, hash text, type text, content text, reply uuid,
+        source json, names json
+      ) order by i.conversation, i.n
+    loop
+      if item.conversation is distinct from conversation then
+        if seq_now > seq_before then
+          moved := moved || conversation;
+          moved_seqs := moved_seqs || seq_now;
+          moved_changes := moved_changes || change_now;
+          members := members || conversation::text || members_now::text;
+        end if;
+        conversation := item.conversation;
+        select c.last_seq, c.last_seq, c.last_change, c.members_change into seq_before, seq_now, change_now, members_now
+          from conversations c where c.id = conversation and c.deleted_at is null for no key update skip locked;
+        verdict := case
+          when found then null
+          when exists (select from conversations c where c.id = conversation and c.deleted_at is null) then 'busy'
+          else 'absent'
+        end;
+      end if;
+      if verdict is not null then
+        refused := refused || json_build_array(item.n, verdict);
+        continue;
+      end if;
+
+      select p.last_read_seq, p.left_at into read_before, gone_at from participants p
+        where p.conversation_id = conversation and p.user_id = item.sender;
+      if not found or gone_at is not null then
+        refused := refused || json_build_array(item.n, 'absent');
+        continue;
+      end if;
+
+      -- a repeated item is told its first result, whatever has become of what it refers to
+      select m.conversation_id, m.sender_id, m.client_id, m.id, m.seq, m.created_change, m.client_hash, m.created_at
+        into other from messages m
+        where (m.conversation_id, m.sender_id, m.client_id) >= (conversation, item.sender, item.client)
+        order by m.conversation_id, m.sender_id, m.client_id limit 1;
+      if other.client_id = item.client and other.sender_id = item.sender and other.conversation_id = conversation then
+        repeated := repeated || json_build_object('n', item.n, 'same', other.client_hash = decode(item.hash, 'hex'),
+          'id', other.id, 'seq', other.seq, 'change', other.created_change, 'at', other.created_at);
+        continue;
+      end if;
+
+      forwarded := null;
+      if item.source is not null then
+        select m.id, m.type, m.content, m.sender_id into other
+          from messages m
+          join participants p on p.conversation_id = m.conversation_id and p.user_id = item.sender and p.left_at is null
+          join conversations c on c.id = m.conversation_id and c.deleted_at is null
+          where m.conversation_id = (item.source ->> 'conversation')::uuid and m.id = (item.source ->> 'id')::uuid
+            and m.deleted_at is null;
+        if not found then
+          refused := refused || json_build_array(item.n, 'source');
+          continue;
+        end if;
+        forwarded := jsonb_strip_nulls(jsonb_build_object('messageId', other.id, 'senderId', other.sender_id));
+        item.type := other.type;
+        item.content := other.content;
+        forwards := forwards
+          || json_build_object('n', item.n, 'type', item.type, 'content', item.content, 'from', forwarded);
+      elsif item.reply is not null then
+        select m.id, m.seq, m.sender_id as sender,
+          case when m.deleted_at is null then left(m.content, 100) else '' end as excerpt
+          into other from messages m where m.conversation_id = conversation and m.id = item.reply;
+        if not found then
+          refused := refused || json_build_array(item.n, 'reply');
+          continue;
+        end if;
+        replies := replies || json_build_object('n', item.n, 'id', other.id, 'seq', other.seq, 'sender', other.sender,
+          'excerpt', other.excerpt);
+      end if;
+
+      if read_before < seq_before or seq_now > seq_before then
+        behind := behind || item.n;
+      end if;
+      seq_now := seq_now + 1;
+      change_now := change_now + 1;
+      seqs[item.n + 1] := seq_now;
+      changes[item.n + 1] := change_now;
+      stored := stored + 1;
+      if item.names is not null then
+        with named as (
+          insert into mentions (conversation_id, seq, user_id)
+          select conversation, seq_now, u.id
+          from users u join participants p on p.conversation_id = conversation and p.user_id = u.id and p.left_at is null
+          where lower(u.username) = any (array(select json_array_elements_text(item.names)))
+          returning user_id
+        )
+        select mentions || coalesce(array_agg(json_build_array(item.n, user_id)), '{}') into mentions from named;
+      end if;
+    end loop;
+    if seq_now > seq_before then
+      moved := moved || conversation;
+      moved_seqs := moved_seqs || seq_now;
+      moved_changes := moved_changes || change_now;
+      members := members || conversation::text || members_now::text;
+    end if;
+
+    if stored = 1 and json_array_length(batch) = 1 then
       insert into messages (conversation_id, id, seq, change, created_change, sender_id, type, content, reply_to_id,
-        forwarded_from, client_id, client_hash, created_at)
-      select conversation, id, seq, change, change, sender, coalesce(s_type, type), coalesce(s_content, content), reply,
-        forwarded, client, digest, stamp
-      from placed
-    ), own as materialized (
-      select conversation, sender, max(seq) as top, min(read_before) as read_before, count(*) as many
-      from placed group by conversation, sender
-    ), advanced as (
-      update participants p set last_read_seq = greatest(p.last_read_seq, o.top), last_read_at = stamp, updated_at = stamp
-      from own o where p.conversation_id = o.conversation and p.user_id = o.sender
-    ), read as (
+          forwarded_from, client_id, client_hash, created_at)
+        values (conversation, item.id, seq_now, change_now, change_now, item.sender, item.type, item.content, item.reply,
+          forwarded, item.client, decode(item.hash, 'hex'), stamp);
+      update conversations set last_seq = seq_now, last_change = change_now, last_message_at = stamp
+        where id = conversation;
+      update participants p set last_read_seq = greatest(p.last_read_seq, seq_now), last_read_at = stamp, updated_at = stamp
+        where p.conversation_id = conversation and p.user_id = item.sender;
+    elsif stored > 0 then
+      insert into messages (conversation_id, id, seq, change, created_change, sender_id, type, content, reply_to_id,
+          forwarded_from, client_id, client_hash, created_at)
+        select i.conversation, i.id, seqs[i.n + 1], changes[i.n + 1], changes[i.n + 1], i.sender, coalesce(f.type, i.type),
+          coalesce(f.content, i.content), i.reply, f.origin, i.client, decode(i.hash, 'hex'), stamp
+        from json_to_recordset(batch) as i (
+          n int, conversation uuid, sender uuid, id uuid, client text, hash text, type text, content text, reply uuid,
+          source json
+        )
+        left join lateral (
+          select one ->> 'type' as type, one ->> 'content' as content, (one -> 'from')::jsonb as origin
+          from unnest(forwards) as one where i.source is not null and (one ->> 'n')::int = i.n
+        ) f on true
+        where seqs[i.n + 1] > 0;
+      update conversations c set last_seq = g.seq, last_change = g.change, last_message_at = stamp
+        from unnest(moved, moved_seqs, moved_changes) as g (id, seq, change) where c.id = g.id;
+      update participants p set last_read_seq = greatest(p.last_read_seq, g.seq), last_read_at = stamp, updated_at = stamp
+        from (
+          select i.conversation, i.sender, max(seqs[i.n + 1]) as seq
+          from json_to_recordset(batch) as i (n int, conversation uuid, sender uuid)
+          where seqs[i.n + 1] > 0 group by i.conversation, i.sender
+        ) g
+        where p.conversation_id = g.conversation and p.user_id = g.sender;
+    end if;
+    -- who writes has read what stood before
+    if behind <> '{}' then
       insert into read_receipts (conversation_id, user_id, up_to_seq, read_at)
-      select conversation, sender, top, stamp from own where read_before + many < top
-      on conflict do nothing
-    ), named as (
-      insert into mentions (conversation_id, seq, user_id)
-      select distinct m.conversation, m.seq, u.id
-      from placed m
-      cross join lateral json_array_elements_text(m.names) as name
-      cross join lateral (select id from users where lower(username) = name limit 1) u
-      cross join lateral (
-        select left_at from participants where conversation_id = m.conversation and user_id = u.id limit 1
-      ) p
-      where m.names is not null and p.left_at is null
-      returning conversation_id, seq, user_id
-    )
-    select json_build_object(
-      'at', stamp,
-      'stored', (select json_agg(json_build_array(n, seq, change)) from placed),
-      'refused', (select json_agg(json_build_array(n, verdict)) from judged where verdict not in ('stored', 'repeated')),
-      'repeated', (
-        select json_agg(json_build_object('n', n, 'same', d_digest = digest, 'id', d_id, 'seq', d_seq,
-          'change', d_change, 'at', d_at))
-        from judged where verdict = 'repeated'
-      ),
-      'replies', (
-        select json_agg(json_build_object('n', n, 'id', reply, 'seq', r_seq, 'sender', r_sender, 'excerpt', r_excerpt))
-        from placed where reply is not null
-      ),
-      'forwards', (
-        select json_agg(json_build_object('n', n, 'type', s_type, 'content', s_content, 'from', forwarded))
-        from placed where s_id is not null
-      ),
-      'mentions', (
-        select json_agg(json_build_array(m.n, named.user_id))
-        from named join placed m on m.conversation = named.conversation_id and m.seq = named.seq
-      ),
-      'members', (select json_object_agg(id, members_change) from bumped)
-    ) into outcome;
-    return outcome;
+        select i.conversation, i.sender, max(seqs[i.n + 1]), stamp
+        from json_to_recordset(batch) as i (n int, conversation uuid, sender uuid)
+        where i.n = any (behind) group by i.conversation, i.sender
+        on conflict do nothing;
+    end if;
+    return json_build_object('at', stamp, 'seqs', seqs, 'changes', changes, 'refused', refused,
+      'repeated', repeated, 'replies', replies, 'forwards', forwards, 'mentions', mentions,
+      'members', json_object(members));
   end $$`,
 ]

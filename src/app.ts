@@ -23,6 +23,7 @@ import { createRooms } from './transport/rooms.ts'
 import { sessionEvents } from './transport/session.contract.ts'
 import { createSocketServer, serveSockets } from './transport/sockets.ts'
 
+const makeUpPauseMs = 500
 /** What is under way may take this long to end at a shutdown. */
 const finishMs = 5_000
 
@@ -41,7 +42,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   if (migrated.length > 0) log.info({ migrations: migrated }, 'the database was migrated')
 
   const metrics = createMetrics()
-  const redis = config.redisUrl ? createRedis(config.redisUrl, config.nodeId, log) : undefined
+  const redis = config.redis.url ? createRedis({ url: config.redis.url, prefix: config.redis.prefix, nodeId: config.nodeId, log }) : undefined
   const cluster = redis && createCluster({ link: redis, nodeId: config.nodeId, metrics, log })
   const nodes = redis && cluster && { link: redis, cluster }
 
@@ -116,13 +117,25 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     }),
   )
 
-  // after a break joins, leaves, revocations and events may have been missed, in this order of importance
-  cluster?.onRestored(() => {
-    Promise.all([sockets.recheckSessions(), rooms.rederive()])
-      .catch((error: unknown) => log.error({ err: error }, 'rooms could not be read anew'))
-      .finally(() => sockets.resync('link restored'))
-  })
-  cluster?.onPeerDied(() => sockets.resync('node died'))
+  /**
+   * After a break of the link revocations, joins, leaves and events may have been missed here; and the other nodes have
+   * missed what this one did meanwhile, though their own link may never have been down.
+   */
+  async function makeUp(): Promise<void> {
+    while (cluster?.isUp() && !draining) {
+      try {
+        await sockets.recheckSessions()
+        await rooms.rederive()
+        return fanout.resync('link restored')
+      } catch (error) {
+        log.warn({ err: error }, 'what a broken link let pass is not made up for yet; it is tried again')
+        await new Promise((resolve) => setTimeout(resolve, makeUpPauseMs))
+      }
+    }
+  }
+  cluster?.onRestored(() => void makeUp())
+  // every node finds that out by itself
+  cluster?.onPeerDied(() => fanout.resyncHere('node died'))
 
   return {
     async listen() {

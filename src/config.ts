@@ -41,6 +41,11 @@ const variables = {
   DATABASE_POOL: variable(whole(2, 200).default(10), 'the most connections of one node, 2 to 200', '10'),
   DATABASE_TIMEOUT_MS: variable(whole(100, 600_000).default(10_000), 'milliseconds for one statement', '10000'),
   REDIS_URL: variable(url(['redis', 'rediss']).optional(), 'a Redis address', 'redis://localhost:6379'),
+  REDIS_PREFIX: variable(
+    z.string().regex(/^[\w.-]{1,64}$/).default('kintsugi'),
+    'a name of letters, digits, `_`, `.` or `-`; systems that share a Redis need different ones',
+    'kintsugi',
+  ),
   JWT_SECRET: variable(z.string().min(32).optional(), 'at least 32 characters', 'the output of `openssl rand -hex 32`'),
   LOG_LEVEL: variable(
     z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -72,7 +77,7 @@ export interface Config {
   host: string
   dataDir: string
   database: { url: string | undefined; pool: number; statementTimeoutMs: number }
-  redisUrl: string | undefined
+  redis: { url: string | undefined; prefix: string }
   jwtSecret: string
   accessTokenSeconds: number
   logLevel: string
@@ -118,7 +123,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     host: read.HOST,
     dataDir: read.DATA_DIR,
     database: { url: read.DATABASE_URL, pool: read.DATABASE_POOL, statementTimeoutMs: read.DATABASE_TIMEOUT_MS },
-    redisUrl: read.REDIS_URL,
+    redis: { url: read.REDIS_URL, prefix: read.REDIS_PREFIX },
     jwtSecret: read.JWT_SECRET ?? ownSecret(read.DATA_DIR),
     accessTokenSeconds: read.ACCESS_TOKEN_SECONDS,
     logLevel: read.LOG_LEVEL,

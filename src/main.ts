@@ -37,7 +37,7 @@ async function main(): Promise<void> {
   process.on('SIGINT', shutdown)
 
   const port = await app.listen()
-  log.info({ port, database: config.database.url ? 'PostgreSQL' : `embedded in ${config.dataDir}`, redis: Boolean(config.redisUrl) }, 'ready')
+  log.info({ port, database: config.database.url ? 'PostgreSQL' : `embedded in ${config.dataDir}`, redis: Boolean(config.redis.url) }, 'ready')
   if (config.logLevel !== 'silent' && process.stdout.isTTY) console.log(`Kintsugi: http://localhost:${port} (documents at /docs)`)
 }
 

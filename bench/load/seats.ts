@@ -19,14 +19,7 @@ export async function openSeats(target: TargetName, urls: string[], world: World
   return seats
 }
 
-/** Connects one person. */
-function openSeat(
-  name: TargetName,
-  urls: string[],
-  world: World,
-  index: number,
-  rooms: string[],
-): Promise<Seat> {
+function openSeat(name: TargetName, urls: string[], world: World, index: number, rooms: string[]): Promise<Seat> {
   const person = world.people[index]
   const url = urls[index % urls.length]
   if (!person || !url) throw new RangeError(`nobody at ${index}`)

@@ -4,11 +4,6 @@ import type { Logger } from 'pino'
 import { type IRateLimiterOptions, type RateLimiterAbstract, RateLimiterRedis } from 'rate-limiter-flexible'
 import type { NodeLink } from '../kernel/ports.ts'
 
-/** Keys of this application on a Redis that it may share with others. */
-const prefix = 'kintsugi:'
-const nodesKey = `${prefix}nodes`
-const presenceKey = (nodeId: string) => `${prefix}presence:${nodeId}`
-
 /** A command that takes longer has failed: a stopped Redis answers nothing, and nobody waits for it. */
 const commandTimeoutMs = 1_000
 /** A node's presence outlives its last heartbeat by this much, so that the others can see whom it took along. */
@@ -31,16 +26,22 @@ return { tostring(now), unpack(redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'
  * The connections to Redis and what the nodes keep there. Nothing of it is the truth of anything: Redis may be absent,
  * stopped or emptied at any time.
  */
-export function createRedis(
-  url: string,
-  nodeId: string,
-  log: Logger,
-): NodeLink & {
+export function createRedis(options: {
+  url: string
+  /** Of all keys and channels: what keeps this system apart from others on the same Redis. */
+  prefix: string
+  nodeId: string
+  log: Logger
+}): NodeLink & {
   /** For the option `adapter` of the Socket.IO server. */
   adapter: ReturnType<typeof createAdapter>
   /** A rate limiter whose counters all nodes share; where Redis fails, `insurance` counts. */
   limiter(options: IRateLimiterOptions, insurance: RateLimiterAbstract): RateLimiterAbstract
 } {
+  const { url, nodeId, log } = options
+  const prefix = `${options.prefix}:`
+  const nodesKey = `${prefix}nodes`
+  const presenceKey = (node: string) => `${prefix}presence:${node}`
   const shared: RedisOptions = {
     retryStrategy: (attempt) => Math.min(50 * attempt, 500),
     connectTimeout: 2_000,
@@ -73,16 +74,17 @@ export function createRedis(
 
   return {
     adapter: createAdapter(publisher, subscriber, { key: `${prefix}sockets`, requestsTimeout: 1_500 }),
-    limiter: (options, insuranceLimiter) =>
-      new RateLimiterRedis({ ...options, keyPrefix: `${prefix}${options.keyPrefix}`, storeClient: commands, insuranceLimiter }),
+    limiter: (limit, insuranceLimiter) =>
+      new RateLimiterRedis({ ...limit, keyPrefix: `${prefix}${limit.keyPrefix}`, storeClient: commands, insuranceLimiter }),
 
     setPublishing(on) {
       publishing = on
     },
     onBreak(listener) {
       subscriber.on('close', listener)
+      publisher.on('close', listener)
     },
-    isListening: () => subscriber.status === 'ready',
+    isListening: () => subscriber.status === 'ready' && publisher.status === 'ready',
 
     async beat() {
       const reply = (await commands.eval(

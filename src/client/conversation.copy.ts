@@ -7,6 +7,9 @@ import type {
   SharedConversation,
 } from '../messenger/messenger.contract.ts'
 
+/** In characters, as the server cuts it. */
+const excerptLength = 100
+
 /**
  * The local copy of one conversation. What always holds:
  * - every durable change up to `change` is in it; single rows may be ahead of that (history, other answers), none behind;
@@ -45,6 +48,7 @@ export class ConversationCopy {
 
   /** Takes a message that is newer than the own row. */
   put(row: Message): void {
+    if (row.editedAt || row.deletedAt) this.#quote(row)
     if (row.seq < this.from) {
       this.#miss(row.id, row.change)
       return
@@ -93,7 +97,7 @@ export class ConversationCopy {
   }
 
   /** Takes people who joined, left or have another role, as of `change`. */
-  takeParticipants(changed: Participant[], change: number): void {
+  takeParticipants(changed: Participant[], participantCount: number, change: number): void {
     if (change <= this.#sharedAt) return
     const { conversation } = this
     const hasAll = conversation.participants.length >= conversation.participantCount
@@ -103,8 +107,7 @@ export class ConversationCopy {
       if (own) conversation.participants.splice(index, 1, ...(row.leftAt ? [] : [raised(row, own)]))
       else if (hasAll && !row.leftAt) conversation.participants.push(row)
     }
-    // A list of the first few cannot tell a newcomer from a member with a new role: the count stays until the next sync.
-    if (hasAll) conversation.participantCount = conversation.participants.length
+    conversation.participantCount = participantCount
     this.#sharedAt = change
   }
 
@@ -158,6 +161,15 @@ export class ConversationCopy {
       unreadCount: Math.max(0, conversation.lastSeq - conversation.lastReadSeq),
       unreadMentions: conversation.unreadMentions,
       participants: [...conversation.participants],
+    }
+  }
+
+  /** What replies show of a message follows it, without a change of their own. */
+  #quote({ id, content }: Message): void {
+    const excerpt = Array.from(content).slice(0, excerptLength).join('')
+    for (const [index, message] of this.messages.entries()) {
+      if (message.replyTo?.id !== id || message.replyTo.excerpt === excerpt) continue
+      this.messages[index] = { ...message, replyTo: { ...message.replyTo, excerpt } }
     }
   }
 

@@ -133,7 +133,7 @@ export function createStore(): Store {
         copy.react(news.payload)
         break
       case 'participants:changed':
-        copy.takeParticipants(news.payload.participants, news.payload.change)
+        copy.takeParticipants(news.payload.participants, news.payload.participantCount, news.payload.change)
         break
       case 'conversation:updated': {
         const { change, conversation } = news.payload

@@ -44,6 +44,12 @@ export async function openDatabase(config: DatabaseConfig): Promise<Database> {
   })
 
   const withoutLock = async () => (await orm.migrator.up()).map(({ name }) => name)
+  /** Nothing gathers statistics there by itself, and without any the planner takes one index for as good as another. */
+  const embeddedMigrations = async () => {
+    const names = await withoutLock()
+    await sql`analyze`.execute(connection)
+    return names
+  }
   const connection = orm.em.getConnection().getClient() as Kysely<unknown>
 
   return {
@@ -53,7 +59,7 @@ export async function openDatabase(config: DatabaseConfig): Promise<Database> {
     query: (statement) => translated(async () => (await statement.execute(connection)).rows),
     migrate: () =>
       // the embedded database has one connection and one process: a lock on it could only wait for itself
-      embedded ? withoutLock() : connection.connection().execute((held) => underLock(held, withoutLock)),
+      embedded ? embeddedMigrations() : connection.connection().execute((held) => underLock(held, withoutLock)),
     async close() {
       await orm.close()
       unlock()

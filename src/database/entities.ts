@@ -4,6 +4,7 @@ import { Conversation } from '../messenger/conversation.entity.ts'
 import { Message } from '../messenger/message.entity.ts'
 import { Mention, MessageRevision, Reaction, ReadReceipt } from '../messenger/message-facts.entity.ts'
 import { Participant } from '../messenger/participant.entity.ts'
+import { MessageSearch, SearchPosition } from '../messenger/search.entity.ts'
 
 /** Every table of the schema, in the order of the features. */
 export const entities = [
@@ -16,4 +17,6 @@ export const entities = [
   Mention,
   Reaction,
   ReadReceipt,
+  MessageSearch,
+  SearchPosition,
 ]

@@ -1,3 +1,5 @@
+import { sql } from 'kysely'
+import { z } from 'zod'
 import { AppError } from './errors.ts'
 
 /**
@@ -7,21 +9,23 @@ import { AppError } from './errors.ts'
 export const encodeCursor = (key: (string | number | boolean)[]): string =>
   Buffer.from(JSON.stringify(key)).toString('base64url')
 
+/** Parts of keys: only what the database can read, whoever made the cursor. */
+export const keyId = z.uuid()
+export const keyTime = z.iso.datetime().refine((value) => /^20/.test(value))
+
+/** A column of time as part of a key, to the microsecond that the database orders by. */
+export const keyTimeOf = (column: string) =>
+  sql`to_char(${sql.ref(column)} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+
 /**
- * Reads a cursor of `length` parts.
+ * Reads a cursor of the given key.
  * @throws AppError invalid_request for what is no cursor of this list
  */
-export function decodeCursor(cursor: string, length: number): string[] {
+export function decodeCursor<T>(cursor: string, key: z.ZodType<T>): T {
   try {
-    const key: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    if (Array.isArray(key) && key.length === length && key.every((part) => typeof part !== 'object')) return key.map(String)
+    return key.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
   } catch {
-    // falls through: what does not parse is no cursor
+    const message = 'is not from this list'
+    throw new AppError('invalid_request', `cursor: ${message}`, { errors: [{ path: 'cursor', message }] })
   }
-  throw invalidCursor()
 }
-
-export const invalidCursor = (): AppError =>
-  new AppError('invalid_request', 'cursor: is not from this list', {
-    errors: [{ path: 'cursor', message: 'is not from this list' }],
-  })

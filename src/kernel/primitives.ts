@@ -25,13 +25,17 @@ export const content = z
   .refine(isStorable, storable)
   .meta({ maxLength: maxContentLength })
 
-export const id = z.uuid()
+/** A UUID. Any spelling is taken; one is kept, since ids are compared as texts. */
+export const id = z.uuid().toLowerCase()
 
 /** A position in a conversation: `seq` of a message or `change` of any durable change. PostgreSQL `integer`. */
 export const position = z.int().min(0).max(2_147_483_647)
 
 /** RFC 3339 in UTC, with milliseconds. */
 export const timestamp = z.iso.datetime()
+
+/** A time that a client gives: in years that the database knows. */
+export const givenTime = z.iso.datetime().refine((value) => /^(19|20|21)/.test(value), 'must lie in the years 1900 to 2199')
 
 /** An opaque place in a list, from `nextCursor` of the page before. */
 export const cursor = z.string().min(1).max(200).refine(isStorable, storable)

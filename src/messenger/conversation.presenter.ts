@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
-import { iso, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
+import { asWritten, iso, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
 import type { Conversation, Participant, SharedConversation } from './messenger.contract.ts'
 
 /** Up to here a conversation shows all of its participants, and news of typing and reading go to all of them. */
@@ -66,7 +66,7 @@ export const unreadMentions: RawBuilder<unknown> = sql`(
 
 /** The columns of `ConversationRow`, of `conversations c` joined with the viewer's own `participants me`. */
 export const conversationColumns: RawBuilder<ConversationRow> = sql`
-  c.id, c.type, c.title, c.created_by, c.last_seq, c.last_change, c.created_at, c.updated_at,
+  c.id, c.type, ${asWritten('c.title')} as title, c.created_by, c.last_seq, c.last_change, c.created_at, c.updated_at,
   me.is_pinned, me.is_muted, me.is_archived, me.last_read_seq, ${unreadMentions} as unread_mentions,
   (
     select count(*)::int from participants p where p.conversation_id = c.id and p.left_at is null

@@ -1,15 +1,17 @@
 import { sql } from 'kysely'
+import { z } from 'zod'
 import { type Connection, type Database, run } from '../database/database.ts'
-import { decodeCursor, encodeCursor, invalidCursor } from '../kernel/cursors.ts'
+import { decodeCursor, encodeCursor, keyId, keyTime, keyTimeOf } from '../kernel/cursors.ts'
 import { AppError, notFound, unprocessable } from '../kernel/errors.ts'
 import { newId } from '../kernel/ids.ts'
 import type { UserContext } from '../kernel/operation.ts'
 import type { Fanout } from '../kernel/ports.ts'
 import { type ConversationRow, conversationColumns, presentConversation, presentShared, unreadMentions } from './conversation.presenter.ts'
 import { lockConversation, nextChange } from './conversation-lock.ts'
-import { iso } from './message.presenter.ts'
 import type { CommandOutput, Conversation, ConversationSettings, ParsedInput } from './messenger.contract.ts'
 import { mayDelete, mayRename } from './messenger.policy.ts'
+
+const listKey = z.tuple([z.boolean(), keyTime, keyId])
 
 /** What the messenger asks of identity. */
 export interface People {
@@ -57,10 +59,10 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
     announceTo,
 
     async list(input: ParsedInput<'conversation:list'>, { actor }: UserContext): Promise<CommandOutput<'conversation:list'>> {
-      const after = input.cursor === undefined ? undefined : listPosition(input.cursor)
+      const after = input.cursor === undefined ? undefined : decodeCursor(input.cursor, listKey)
       const rows = await database.query(
-        sql<ConversationRow & { activity: string }>`
-          select ${conversationColumns}, activity::text
+        sql<ConversationRow & { place: string }>`
+          select ${conversationColumns}, ${keyTimeOf('activity')} as place
           from (
             select me.*, coalesce(c.last_message_at, c.created_at) as activity
             from participants me join conversations c on c.id = me.conversation_id
@@ -69,7 +71,7 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
               ${
                 after
                   ? sql`and (me.is_pinned, coalesce(c.last_message_at, c.created_at), c.id)
-                      < (${after.isPinned}, ${after.activity}::timestamptz, ${after.id}::uuid)`
+                      < (${after[0]}, ${after[1]}::timestamptz, ${after[2]}::uuid)`
                   : sql``
               }
             order by me.is_pinned desc, activity desc, c.id desc
@@ -82,7 +84,7 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
       const more = rows.length > page.length && last
       return {
         conversations: page.map(presentConversation),
-        ...(more && { nextCursor: encodeCursor([last.is_pinned, last.activity, last.id]) }),
+        ...(more && { nextCursor: encodeCursor([last.is_pinned, last.place, last.id]) }),
       }
     },
 
@@ -208,7 +210,7 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
 export type Conversations = ReturnType<typeof createConversations>
 
 function checkCreation(input: ParsedInput<'conversation:create'>, userId: string, maxGroupSize: number): string[] {
-  if (input.type === 'assistant' || input.models || input.systemPrompt !== undefined || input.parentId) {
+  if (input.type === 'assistant' || input.models || input.systemPrompt !== undefined || input.parentId || input.breakoutModelId !== undefined || input.messageId) {
     throw unprocessable('This server has no assistant conversations.')
   }
   const others = [...new Set(input.participantIds)].filter((id) => id !== userId)
@@ -220,9 +222,3 @@ function checkCreation(input: ParsedInput<'conversation:create'>, userId: string
 
 const invalidPeople = (message: string) =>
   new AppError('invalid_request', `participantIds: ${message}`, { errors: [{ path: 'participantIds', message }] })
-
-function listPosition(cursor: string): { isPinned: boolean; activity: string; id: string } {
-  const [isPinned = '', activity = '', id = ''] = decodeCursor(cursor, 3)
-  if (!/^(true|false)$/.test(isPinned) || Number.isNaN(Date.parse(activity)) || !/^[0-9a-f-]{36}$/.test(id)) throw invalidCursor()
-  return { isPinned: isPinned === 'true', activity: iso(activity) && activity, id }
-}

@@ -13,6 +13,7 @@ import { createParticipants } from './participants.service.ts'
 import { createReactions } from './reactions.service.ts'
 import { createReceipts } from './receipts.service.ts'
 import { createSearch } from './search.service.ts'
+import { createSearchIndex } from './search-index.ts'
 import { createSignals } from './signals.service.ts'
 import { createSync } from './sync.service.ts'
 
@@ -36,14 +37,15 @@ export function createMessenger(deps: {
   log: Logger
   maxGroupSize: number
 }): Messenger {
-  const writer = createMessageWriter(deps)
+  const searchIndex = createSearchIndex(deps)
+  const writer = createMessageWriter({ ...deps, searchIndex })
   const conversations = createConversations(deps)
   const receipts = createReceipts(deps)
   const operations = messengerOperations({
     conversations,
     receipts,
     participants: createParticipants({ ...deps, conversations }),
-    messages: createMessages({ ...deps, writer }),
+    messages: createMessages({ ...deps, writer, searchIndex }),
     reactions: createReactions(deps),
     search: createSearch(deps),
     signals: createSignals(deps),
@@ -56,6 +58,7 @@ export function createMessenger(deps: {
     async close() {
       await writer.drain()
       receipts.close()
+      await searchIndex.close()
     },
   }
 }

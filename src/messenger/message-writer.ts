@@ -7,6 +7,7 @@ import type { Metrics } from '../kernel/metrics.ts'
 import type { ConversationEvent, Fanout } from '../kernel/ports.ts'
 import { type MessageRow, iso, messageColumns, presentMessage } from './message.presenter.ts'
 import type { Message, Sent } from './messenger.contract.ts'
+import type { SearchIndex } from './search-index.ts'
 
 /**
  * The send path. Owns the messages that wait on this node, and stores them in groups: what arrives while a group is being
@@ -62,13 +63,15 @@ interface Waiting {
 /** What append_messages answers; see its migration. */
 interface Outcome {
   at: string
-  stored: [n: number, seq: number, change: number][] | null
-  refused: [n: number, why: 'busy' | 'absent' | 'reply' | 'source'][] | null
-  repeated: { n: number; same: boolean; id: string; seq: number; change: number; at: string }[] | null
-  replies: { n: number; id: string; seq: number; sender: string | null; excerpt: string }[] | null
-  forwards: { n: number; type: Message['type']; content: string; from: Message['forwardedFrom'] }[] | null
-  mentions: [n: number, userId: string][] | null
-  members: Record<string, number> | null
+  /** By n; 0 where it was not stored. */
+  seqs: number[]
+  changes: number[]
+  refused: [n: number, why: 'busy' | 'absent' | 'reply' | 'source'][]
+  repeated: { n: number; same: boolean; id: string; seq: number; change: number; at: string }[]
+  replies: { n: number; id: string; seq: number; sender: string | null; excerpt: string }[]
+  forwards: { n: number; type: Message['type']; content: string; from: Message['forwardedFrom'] }[]
+  mentions: [n: number, userId: string][]
+  members: Record<string, string>
 }
 
 const refusals = {
@@ -80,10 +83,11 @@ const refusals = {
 export function createMessageWriter(deps: {
   database: Database
   fanout: Pick<Fanout, 'toConversations'>
+  searchIndex: Pick<SearchIndex, 'note'>
   metrics: Metrics
   log: Logger
 }): MessageWriter {
-  const { database, fanout, metrics, log } = deps
+  const { database, fanout, searchIndex, metrics, log } = deps
   /** Groups in flight at once; the embedded database has one connection. */
   const maxGroups = database.embedded ? 1 : 2
   const waiting = new Map<string, Waiting[]>()
@@ -176,6 +180,7 @@ export function createMessageWriter(deps: {
   async function settle(group: Waiting[], outcome: Outcome): Promise<void> {
     const { messages, events } = createdEvents(group, outcome)
     metrics.messages.inc(messages.size)
+    searchIndex.note(Object.keys(outcome.members))
     // events leave before acknowledgments; the commit stands whatever becomes of them
     await fanout.toConversations(events).catch((error: unknown) => log.error({ err: error }, 'an event was not sent'))
     for (const [n, message] of messages) {
@@ -189,8 +194,11 @@ export function createMessageWriter(deps: {
         ...(madeByServer && { message }),
       })
     }
+    for (const [n, { reject }] of group.entries()) {
+      if (outcome.seqs[n] === undefined) reject(new Error('append_messages did not answer for a message: its version is not ours'))
+    }
     const busy: Waiting[] = []
-    for (const [n, why] of outcome.refused?.sort(([a], [b]) => a - b) ?? []) {
+    for (const [n, why] of outcome.refused) {
       const item = group[n] as Waiting
       if (why !== 'busy') item.reject(refusals[why]())
       else if (performance.now() < item.deadline) busy.push(item)
@@ -200,12 +208,12 @@ export function createMessageWriter(deps: {
       putBack(conversationId, items)
     }
     await settleRepeated(group, outcome).catch((error: unknown) => {
-      for (const { n } of outcome.repeated ?? []) group[n]?.reject(error)
+      for (const { n } of outcome.repeated) group[n]?.reject(error)
     })
   }
 
   async function settleRepeated(group: Waiting[], outcome: Outcome): Promise<void> {
-    for (const { n, same, id, seq, change, at } of outcome.repeated ?? []) {
+    for (const { n, same, id, seq, change, at } of outcome.repeated) {
       const { message, resolve, reject } = group[n] as Waiting
       if (!same) {
         reject(new AppError('idempotency_conflict', 'This clientId was used for another message.'))
@@ -267,20 +275,20 @@ async function append(database: Database, group: Waiting[]): Promise<Outcome> {
 
 /** The stored messages as clients see them, by n, and one event a conversation with its messages in order of seq. */
 function createdEvents(group: Waiting[], outcome: Outcome): { messages: Map<number, Message>; events: ConversationEvent[] } {
-  const replies = new Map(outcome.replies?.map((reply) => [reply.n, reply]))
-  const forwards = new Map(outcome.forwards?.map((forward) => [forward.n, forward]))
-  const mentions = outcome.mentions && Map.groupBy(outcome.mentions, ([n]) => n)
+  const replies = new Map(outcome.replies.map((reply) => [reply.n, reply]))
+  const forwards = new Map(outcome.forwards.map((forward) => [forward.n, forward]))
+  const mentions = Map.groupBy(outcome.mentions, ([n]) => n)
   const createdAt = iso(outcome.at)
 
   const messages = new Map<number, Message>()
   const byConversation = new Map<string, { messages: Message[]; sockets: Set<string | undefined> }>()
-  const stored = outcome.stored ?? []
-  stored.sort(([a], [b]) => a - b)
-  for (const [n, seq, change] of stored) {
-    const { message } = group[n] as Waiting
+  for (const [n, { message }] of group.entries()) {
+    const seq = outcome.seqs[n] as number
+    const change = outcome.changes[n] as number
+    if (!seq) continue
     const reply = replies.get(n)
     const forward = forwards.get(n)
-    const mentioned = mentions?.get(n)
+    const mentioned = mentions.get(n)
     const created: Message = {
       id: message.id,
       conversationId: message.conversationId,
@@ -307,7 +315,7 @@ function createdEvents(group: Waiting[], outcome: Outcome): { messages: Map<numb
 
   const events = Array.from(byConversation, ([conversationId, event]) => ({
     conversationId,
-    membersChange: outcome.members?.[conversationId] ?? 0,
+    membersChange: Number(outcome.members[conversationId]),
     event: 'messages:created',
     payload: {
       conversationId,

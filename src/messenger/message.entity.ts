@@ -40,13 +40,7 @@ const schema = defineEntity({
     { name: 'messages_seq_unique', properties: ['conversation', 'seq'] },
     { name: 'messages_client_id_unique', properties: ['conversation', 'sender', 'clientId'] },
   ],
-  indexes: [
-    { name: 'messages_change', properties: ['conversation', 'change'] },
-    {
-      name: 'messages_content_search',
-      expression: "create index messages_content_search on messages using gin (to_tsvector('simple', content))",
-    },
-  ],
+  indexes: [{ name: 'messages_change', properties: ['conversation', 'change'] }],
 })
 
 export class Message extends schema.class {}

@@ -25,9 +25,16 @@ export interface MessageRow {
   reactions: { emoji: string; userIds: string[] }[] | null
 }
 
+/**
+ * A column of text as it was written. The embedded database drops a byte order mark from the beginning of a text, but not
+ * of a text within JSON.
+ */
+export const asWritten = (column: string): RawBuilder<string> => sql`to_json(${sql.ref(column)})`
+
 /** The columns of `MessageRow`, of a table of messages named `m`. */
 export const messageColumns: RawBuilder<MessageRow> = sql`
-  m.id, m.conversation_id, m.seq, m.change, m.client_id, m.sender_id, m.role, m.type, m.content, m.forwarded_from,
+  m.id, m.conversation_id, m.seq, m.change, m.client_id, m.sender_id, m.role, m.type,
+  ${asWritten('m.content')} as content, m.forwarded_from,
   m.status, m.edited_at, m.deleted_at, m.created_at,
   case when m.reply_to_id is not null then (
     select json_strip_nulls(json_build_object('id', r.id, 'seq', r.seq, 'senderId', r.sender_id, 'excerpt',

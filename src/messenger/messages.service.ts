@@ -6,21 +6,28 @@ import { newId } from '../kernel/ids.ts'
 import type { UserContext } from '../kernel/operation.ts'
 import type { Fanout } from '../kernel/ports.ts'
 import { lockConversation, nextChange, requireParticipant } from './conversation-lock.ts'
-import { type MessageRow, iso, messageColumns, presentMessage } from './message.presenter.ts'
+import { asWritten, iso, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
 import type { MessageWriter } from './message-writer.ts'
+import type { SearchIndex } from './search-index.ts'
 import { mayDeleteMessage, mayEdit } from './messenger.policy.ts'
 import type { CommandOutput, Message, ParsedInput, Sent } from './messenger.contract.ts'
 import { mentionedNames } from './mentions.ts'
 
 /** What messages go through after and before they are stored: sending, editing, deleting, reading back. */
-export function createMessages(deps: { database: Database; fanout: Fanout; writer: MessageWriter }) {
-  const { database, fanout, writer } = deps
+export function createMessages(deps: {
+  database: Database
+  fanout: Fanout
+  writer: MessageWriter
+  searchIndex: Pick<SearchIndex, 'note'>
+}) {
+  const { database, fanout, writer, searchIndex } = deps
 
   return {
     /** Checks what needs no row and hands the message to the writer. */
     async send(input: ParsedInput<'message:send'>, { actor, socketId }: UserContext): Promise<Sent> {
       const { conversationId, clientId, type, content, attachmentIds, replyToId, forward } = input
       if (type !== 'text' || attachmentIds?.length) throw unprocessable('This server does not take attachments.')
+      if (forward && replyToId) throw invalid('replyToId', 'must be absent: a forward is no reply')
       if (forward && content !== undefined) throw invalid('content', 'must be absent: a forward takes its text from the source')
       if (!forward && !content) throw invalid('content', 'must not be empty')
       return writer.write({
@@ -46,14 +53,15 @@ export function createMessages(deps: { database: Database; fanout: Fanout; write
         const conversation = await lockConversation(em, conversationId, actor.userId)
         const [before] = await run(
           em,
-          sql<{ seq: number; content: string; change: number; sender_id: string | null; edited_at: string | null; deleted_at: string | null }>`
-            select seq, content, change, sender_id, edited_at, deleted_at from messages
+          sql<{ seq: number; content: string; change: number; sender_id: string | null; edited_at: string | null; created_at: string; deleted_at: string | null }>`
+            select seq, ${asWritten('content')} as content, change, sender_id, edited_at, created_at, deleted_at from messages
             where conversation_id = ${conversationId} and id = ${messageId}`,
         )
         if (!before) throw notFound('message')
         mayEdit(before, actor.userId)
-        if (before.content === content && before.edited_at) {
-          return { unchanged: { prevChange: before.change - 1, change: before.change, editedAt: iso(before.edited_at) } }
+        if (before.content === content) {
+          const editedAt = iso(before.edited_at ?? before.created_at)
+          return { unchanged: { prevChange: before.change - 1, change: before.change, editedAt } }
         }
         const numbers = await nextChange(em, conversation)
         await run(
@@ -137,7 +145,7 @@ export function createMessages(deps: { database: Database; fanout: Fanout; write
       await requireMessage(input)
       const rows = await database.query(
         sql<{ content: string; edited_at: string }>`
-          select content, edited_at from message_revisions
+          select ${asWritten('content')} as content, edited_at from message_revisions
           where conversation_id = ${input.conversationId} and message_id = ${input.messageId} order by id`,
       )
       return { revisions: rows.map(({ content, edited_at }) => ({ content, editedAt: iso(edited_at) })) }
@@ -175,6 +183,7 @@ export function createMessages(deps: { database: Database; fanout: Fanout; write
 
   function announceUpdate(message: Message, prevChange: number, membersChange: number): Promise<void> {
     const { conversationId, change } = message
+    searchIndex.note([conversationId])
     const payload = { conversationId, prevChange, change, messages: [message] }
     return fanout.toConversations([{ conversationId, membersChange, event: 'messages:updated', payload }])
   }

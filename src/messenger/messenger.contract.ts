@@ -40,7 +40,10 @@ export const message = z
     role: z.enum(['user', 'assistant', 'system']),
     type: z.enum(['text', 'image', 'video', 'audio', 'file', 'system']),
     content: z.string(),
-    replyTo: z.object({ id: p.id, seq: p.position, senderId: p.id.optional(), excerpt: z.string() }).optional(),
+    replyTo: z
+      .object({ id: p.id, seq: p.position, senderId: p.id.optional(), excerpt: z.string() })
+      .optional()
+      .meta({ description: 'The excerpt follows the message replied to: when that is edited or deleted, so is the excerpt.' }),
     forwardedFrom: z.object({ messageId: p.id, senderId: p.id.optional() }).optional(),
     mentions: z.array(p.id).optional().meta({ description: 'Ids of the participants named with @username.' }),
     reactions: z.array(z.object({ emoji: z.string(), userIds: z.array(p.id) })).optional(),
@@ -124,7 +127,7 @@ export const messengerContract = {
         .record(p.id, p.position)
         .optional()
         .refine((value) => !value || Object.keys(value).length <= 10_000, 'must name at most 10000 conversations'),
-      since: p.timestamp.optional(),
+      since: p.givenTime.optional(),
       limit: p.pageLimit(500, 500),
     }),
     output: z
@@ -345,7 +348,7 @@ export const messengerEvents = {
   },
   'participants:changed': {
     summary: 'People joined, left (leftAt) or have another role',
-    payload: z.object({ ...inConversation, ...changed, participants: z.array(participant) }),
+    payload: z.object({ ...inConversation, ...changed, participants: z.array(participant), participantCount: z.int() }),
   },
 } as const
 

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
+import { z } from 'zod'
 import { type Connection, type Database, run } from '../database/database.ts'
-import { decodeCursor, encodeCursor, invalidCursor } from '../kernel/cursors.ts'
+import { decodeCursor, encodeCursor, keyId, keyTime, keyTimeOf } from '../kernel/cursors.ts'
 import { notFound, unprocessable } from '../kernel/errors.ts'
 import type { UserContext } from '../kernel/operation.ts'
 import type { Fanout } from '../kernel/ports.ts'
@@ -9,6 +10,8 @@ import { type LockedConversation, lockConversation, nextChange, requireParticipa
 import type { Conversations, People } from './conversations.service.ts'
 import type { CommandOutput, Participant, ParsedInput } from './messenger.contract.ts'
 import { mayAdd, mayChangeRole, mayLeave, mayRemove } from './messenger.policy.ts'
+
+const listKey = z.tuple([keyTime, keyId])
 
 /**
  * Who is in a conversation. A join or leave moves `members_change` in its transaction, so that every node can tell
@@ -26,12 +29,12 @@ export function createParticipants(deps: {
   return {
     async list(input: ParsedInput<'participant:list'>, { actor }: UserContext): Promise<CommandOutput<'participant:list'>> {
       await requireParticipant(database, input.conversationId, actor.userId)
-      const after = input.cursor === undefined ? undefined : listPosition(input.cursor)
+      const after = input.cursor === undefined ? undefined : decodeCursor(input.cursor, listKey)
       const rows = await database.query(
         sql<ParticipantRow & { place: string }>`
-          select ${participantColumns}, p.joined_at::text as place from participants p join users u on u.id = p.user_id
+          select ${participantColumns}, ${keyTimeOf('p.joined_at')} as place from participants p join users u on u.id = p.user_id
           where p.conversation_id = ${input.conversationId} and p.left_at is null
-            ${after ? sql`and (p.joined_at, p.user_id) > (${after.joinedAt}::timestamptz, ${after.userId}::uuid)` : sql``}
+            ${after ? sql`and (p.joined_at, p.user_id) > (${after[0]}::timestamptz, ${after[1]}::uuid)` : sql``}
           order by p.joined_at, p.user_id limit ${input.limit + 1}`,
       )
       const page = rows.slice(0, input.limit)
@@ -52,12 +55,8 @@ export function createParticipants(deps: {
         const present = await participantRow(em, conversationId, userId)
         if (present && present.left_at === null) return { participant: presentParticipant(present) }
         if (!(await users.activeAmong(em, [userId])).has(userId)) throw notFound('person')
-        const [size] = await run(
-          em,
-          sql<{ count: number }>`
-            select count(*)::int as count from participants where conversation_id = ${conversationId} and left_at is null`,
-        )
-        if ((size?.count ?? 0) >= maxGroupSize) throw unprocessable(`A group has at most ${maxGroupSize} people.`)
+        const count = await countPeople(em, conversationId)
+        if (count >= maxGroupSize) throw unprocessable(`A group has at most ${maxGroupSize} people.`)
         const numbers = await nextChange(em, conversation)
         await run(
           em,
@@ -70,13 +69,13 @@ export function createParticipants(deps: {
         )
         await stampMembers(em, conversationId, numbers.change)
         const participant = presentParticipant((await participantRow(em, conversationId, userId)) as ParticipantRow)
-        return { participant, numbers, prevMembersChange: conversation.members_change }
+        return { participant, numbers, prevMembersChange: conversation.members_change, count: count + 1 }
       })
       if (!added.numbers) return added.participant
-      const { participant, numbers, prevMembersChange } = added
+      const { participant, numbers, prevMembersChange, count } = added
       fanout.join({ conversationId, userIds: [userId], prevMembersChange, membersChange: numbers.change })
       await conversations.announceTo(conversationId, [userId])
-      await announce(conversationId, numbers, numbers.change, [participant])
+      await announce(conversationId, numbers, numbers.change, [participant], count)
       return participant
     },
 
@@ -121,10 +120,12 @@ export function createParticipants(deps: {
             where conversation_id = ${conversationId} and user_id = ${userId}`,
         )
         const participant = presentParticipant((await participantRow(em, conversationId, userId)) as ParticipantRow)
-        return { participant, numbers, membersChange: conversation.members_change }
+        const count = await countPeople(em, conversationId)
+        return { participant, numbers, membersChange: conversation.members_change, count }
       })
-      if (updated.numbers) await announce(conversationId, updated.numbers, updated.membersChange, [updated.participant])
-      return updated.participant
+      const { participant, numbers, membersChange, count } = updated
+      if (numbers) await announce(conversationId, numbers, membersChange, [participant], count)
+      return participant
     },
   }
 
@@ -134,7 +135,7 @@ export function createParticipants(deps: {
     userId: string,
     check: (em: Connection) => Promise<LockedConversation>,
   ): Promise<void> {
-    const { numbers, prevMembersChange, participants } = await database.transact(async (em) => {
+    const { numbers, prevMembersChange, participants, count } = await database.transact(async (em) => {
       const conversation = await check(em)
       const numbers = await nextChange(em, conversation)
       await run(
@@ -150,11 +151,13 @@ export function createParticipants(deps: {
           select ${participantColumns} from participants p join users u on u.id = p.user_id
           where p.conversation_id = ${conversationId} and p.user_id = any (${[userId, ...heir]}::uuid[])`,
       )
-      return { numbers, prevMembersChange: conversation.members_change, participants: rows.map(presentParticipant) }
+      const participants = rows.map(presentParticipant)
+      const count = await countPeople(em, conversationId)
+      return { numbers, prevMembersChange: conversation.members_change, participants, count }
     })
     await fanout.leave({ conversationId, userIds: [userId], prevMembersChange, membersChange: numbers.change })
     fanout.toUsers([userId], 'conversation:removed', { conversationId })
-    await announce(conversationId, numbers, numbers.change, participants)
+    await announce(conversationId, numbers, numbers.change, participants, count)
   }
 
   function announce(
@@ -162,8 +165,9 @@ export function createParticipants(deps: {
     numbers: { prevChange: number; change: number },
     membersChange: number,
     participants: Participant[],
+    participantCount: number,
   ): Promise<void> {
-    const payload = { conversationId, ...numbers, participants }
+    const payload = { conversationId, ...numbers, participants, participantCount }
     return fanout.toConversations([{ conversationId, membersChange, event: 'participants:changed', payload }])
   }
 }
@@ -179,6 +183,15 @@ async function participantRow(em: Connection, conversationId: string, userId: st
       where p.conversation_id = ${conversationId} and p.user_id = ${userId}`,
   )
   return row
+}
+
+async function countPeople(em: Connection, conversationId: string): Promise<number> {
+  const [row] = await run(
+    em,
+    sql<{ count: number }>`
+      select count(*)::int as count from participants where conversation_id = ${conversationId} and left_at is null`,
+  )
+  return row?.count ?? 0
 }
 
 async function owners(em: Connection, conversationId: string): Promise<number> {
@@ -208,10 +221,4 @@ async function handOn(em: Connection, conversationId: string, change: number): P
       returning user_id`,
   )
   return rows.map(({ user_id }) => user_id)
-}
-
-function listPosition(cursor: string): { joinedAt: string; userId: string } {
-  const [joinedAt = '', userId = ''] = decodeCursor(cursor, 2)
-  if (Number.isNaN(Date.parse(joinedAt)) || !/^[0-9a-f-]{36}$/.test(userId)) throw invalidCursor()
-  return { joinedAt, userId }
 }

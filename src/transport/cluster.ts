@@ -27,7 +27,8 @@ export function createCluster(deps: { link: NodeLink; nodeId: string; metrics: M
   const restored: (() => void)[] = []
   const died: ((nodeId: string) => void)[] = []
   let up = false
-  let everUp = false
+  /** From then on there are sockets that may miss something. */
+  let started = false
   let alive = new Set<string>()
   let timer: NodeJS.Timeout | undefined
   let closed = false
@@ -38,11 +39,10 @@ export function createCluster(deps: { link: NodeLink; nodeId: string; metrics: M
     link.setPublishing(now)
     metrics.linkUp.set(now ? 1 : 0)
     if (!now) log.warn({ why }, 'the link to the other nodes is down; this node goes on alone')
-    else if (everUp) {
+    else if (started) {
       log.info('the link to the other nodes works again')
       for (const listener of restored) listener()
     }
-    everUp ||= now
   }
 
   async function beat(): Promise<void> {
@@ -78,6 +78,7 @@ export function createCluster(deps: { link: NodeLink; nodeId: string; metrics: M
       const deadline = Date.now() + firstBeatMs
       await run()
       while (!up && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
+      started = true
     },
     async close() {
       closed = true

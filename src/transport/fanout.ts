@@ -26,6 +26,7 @@ type Order =
   | { kind: 'dissolve'; conversationId: string }
   | { kind: 'close-sessions'; sessionIds: string[] }
   | { kind: 'close-users'; userIds: string[] }
+  | { kind: 'resync'; cause: string }
 
 /** A removal waits this long for the other nodes; one that does not answer finds out by `membersChange`. */
 const confirmationMs = 1_500
@@ -33,6 +34,10 @@ const confirmationMs = 1_500
 export type NodeFanout = Fanout & {
   /** Tells the watchers of a user on every node that the user came or went. */
   announcePresence(userId: string, payload: unknown): void
+  /** Tells the sockets of every node that events may have been missed. */
+  resync(cause: string): void
+  /** Tells the sockets of this node. */
+  resyncHere(cause: string): void
 }
 
 /**
@@ -101,6 +106,10 @@ export function createFanout(deps: {
       case 'close-users':
         for (const id of order.userIds) closeSockets(room.user(id))
         return undefined
+      case 'resync':
+        metrics.resyncs.labels(order.cause).inc()
+        io.local.emit('resync', {})
+        return undefined
     }
   }
 
@@ -140,6 +149,8 @@ export function createFanout(deps: {
       if (userIds.length > 0) void everywhere({ kind: 'users', userIds, event, json: JSON.stringify(payload), exceptSocket })
     },
     toWatchers: (userId, event, payload) => emit([room.watchers(userId)], event, JSON.stringify(payload)),
+    resync: (cause) => void everywhere({ kind: 'resync', cause }),
+    resyncHere: (cause) => void apply({ kind: 'resync', cause }, 'local'),
     announcePresence: (userId, payload) => void everywhere({ kind: 'presence', userId, json: JSON.stringify(payload) }),
     join: (change) => void everywhere({ kind: 'join', change }),
     leave: (change) => confirmed({ kind: 'leave', change }),

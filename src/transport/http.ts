@@ -95,7 +95,13 @@ export function createHttp(deps: {
 
 function bodyOf(req: Request): Record<string, unknown> {
   const body: unknown = req.body
-  if (body === undefined) return {}
+  if (body === undefined) {
+    // a body that the parser passed over must not count as none
+    if (Number(req.get('content-length') ?? 0) > 0 || req.get('transfer-encoding')) {
+      throw new AppError('unsupported_media', 'The body must be application/json.')
+    }
+    return {}
+  }
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new AppError('invalid_request', 'The body must be a JSON object.')
   }

@@ -39,13 +39,29 @@ export function createRooms(io: Server, memberships: Memberships) {
   }
   const userOf = (socket: Socket): string => (socket.data as SocketData).actor.userId
 
-  function joinRoom(socket: Socket, conversationId: string, membersChange: number): void {
+  /** What was read may be older than what the room knows: then it is no ground to join, and the room is read anew. */
+  function joinRoom(socket: Socket, conversationId: string, membersChange: number): Promise<void> | undefined {
     // joining a socket that has gone would leave it in the room for ever
-    if (!socket.connected) return
+    if (!socket.connected) return undefined
+    if ((current.get(conversationId) ?? -1) > membersChange) return refresh(conversationId)
     const name = room.conversation(conversationId)
     const isNew = !adapter.rooms.has(name)
     void socket.join(name)
     if (isNew) current.set(conversationId, membersChange)
+    return undefined
+  }
+
+  /** Settles when the room is as it was at this moment, or later. */
+  function refresh(conversationId: string): Promise<void> {
+    const entry = reloading.get(conversationId)
+    if (entry) {
+      entry.again = true
+      return entry.done
+    }
+    const started = { again: false, done: Promise.resolve() }
+    started.done = reload(conversationId, started).finally(() => reloading.delete(conversationId))
+    reloading.set(conversationId, started)
+    return started.done
   }
 
   async function reload(conversationId: string, entry: { again: boolean }): Promise<void> {
@@ -84,14 +100,7 @@ export function createRooms(io: Server, memberships: Memberships) {
     /** Undefined where the room is right as of `membersChange`; else a promise of that. */
     bringUpTo(conversationId: string, membersChange: number): Promise<void> | undefined {
       if ((current.get(conversationId) ?? -1) >= membersChange) return undefined
-      let entry = reloading.get(conversationId)
-      if (!entry) {
-        const started = { again: false, done: Promise.resolve() }
-        started.done = reload(conversationId, started).finally(() => reloading.delete(conversationId))
-        reloading.set(conversationId, started)
-        entry = started
-      }
-      return entry.done
+      return reloading.get(conversationId)?.done ?? refresh(conversationId)
     },
 
     /** Puts a socket into the rooms of its user. Settles when it will hear all that happens from then on. */
@@ -105,11 +114,11 @@ export function createRooms(io: Server, memberships: Memberships) {
         const conversations = await memberships.conversationsOf(actor.userId)
         if (!socket.connected) return
         const listed = new Set(conversations.map(({ conversationId }) => conversationId))
-        for (const id of joined) if (!listed.has(id)) void socket.leave(room.conversation(id))
+        for (const id of joined) if (!listed.has(id)) await refresh(id)
         const added = conversations.filter(({ conversationId }) => !joined.has(conversationId))
         for (const { conversationId, membersChange } of added) {
           joined.add(conversationId)
-          joinRoom(socket, conversationId, membersChange)
+          await joinRoom(socket, conversationId, membersChange)
         }
         if (added.length === 0) return
       }
@@ -117,7 +126,10 @@ export function createRooms(io: Server, memberships: Memberships) {
 
     join(change: MembershipChange): void {
       for (const userId of change.userIds) {
-        for (const socket of socketsIn(room.user(userId))) joinRoom(socket, change.conversationId, change.membersChange)
+        for (const socket of socketsIn(room.user(userId))) {
+          // where the room cannot be read now, the next event finds it stale and has it read
+          joinRoom(socket, change.conversationId, change.membersChange)?.catch(() => {})
+        }
       }
       moveOn(change)
     },
@@ -144,8 +156,8 @@ export function createRooms(io: Server, memberships: Memberships) {
         const conversations = await memberships.conversationsOf(userId)
         const listed = new Set(conversations.map(({ conversationId }) => room.conversation(conversationId)))
         for (const socket of sockets) {
-          for (const name of socket.rooms) if (name.startsWith('c:') && !listed.has(name)) void socket.leave(name)
-          for (const { conversationId, membersChange } of conversations) joinRoom(socket, conversationId, membersChange)
+          for (const name of socket.rooms) if (name.startsWith('c:') && !listed.has(name)) await refresh(name.slice(2))
+          for (const { conversationId, membersChange } of conversations) await joinRoom(socket, conversationId, membersChange)
         }
       }
     },

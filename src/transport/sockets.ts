@@ -96,8 +96,9 @@ export function serveSockets(deps: {
     const { actor } = socket.data as SocketData
     metrics.sockets.inc()
     presence.arrived(actor.userId)
-    socket.onAny((name: string, ...args: unknown[]) => void answer(socket, name, args))
-    socket.on('error', (error) => log.debug({ reason: error.message, socketId: socket.id }, 'a socket failed'))
+    // every packet ends here: an event named `error` or `disconnect` would otherwise reach listeners meant for the engine's
+    socket.use(([name, ...args]) => void answer(socket, name, args))
+    socket.on('error', (error?: Error) => log.debug({ reason: error?.message, socketId: socket.id }, 'a socket failed'))
     socket.on('disconnect', () => {
       metrics.sockets.dec()
       presence.departed(actor.userId)
@@ -187,12 +188,6 @@ export function serveSockets(deps: {
       for (const socket of io.of('/').sockets.values()) ids.add((socket.data as SocketData).actor.sessionId)
       const live = await authenticator.liveSessions([...ids])
       for (const id of ids) if (!live.has(id)) for (const socket of rooms.socketsIn(room.session(id))) socket.disconnect(true)
-    },
-
-    /** Tells this node's sockets that events may have been missed. */
-    resync(cause: string): void {
-      metrics.resyncs.labels(cause).inc()
-      io.local.emit('resync', {})
     },
 
     drain(): void {

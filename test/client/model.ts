@@ -204,7 +204,10 @@ export class ModelConversation {
   #participants(rows: (Participant & { change: number })[]): News {
     return {
       name: 'participants:changed',
-      payload: this.#changed({ participants: rows.map(({ change: _, ...row }) => row) }),
+      payload: this.#changed({
+        participants: rows.map(({ change: _, ...row }) => row),
+        participantCount: this.participants.length,
+      }),
     }
   }
 

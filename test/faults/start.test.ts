@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { join as path } from 'node:path'
+import { test } from 'node:test'
+import { sql } from 'kysely'
+import { join, type Person } from '../support/people.ts'
+import { withoutServices } from '../support/services.ts'
+import { assertSound, hearsText, makeGroup, say, startScene } from './scene.ts'
+
+test('three nodes start at once on an empty database: it is migrated once, and they serve together', {
+  skip: withoutServices,
+}, async (t) => {
+  const { nodes, database } = await startScene(t, 3)
+  const applied = await database.database.query(sql<{ name: string }>`select name from mikro_orm_migrations`)
+  const files = readdirSync(path(import.meta.dirname, '../../migrations')).map((file) => file.replace(/\.ts$/, ''))
+  assert.deepEqual(applied.map(({ name }) => name.replace(/\.ts$/, '')).sort(), files.sort())
+  assert.equal(nodes.filter((node) => node.output().includes('the database was migrated')).length, 1)
+
+  const people = (await Promise.all(nodes.map(({ url }) => join(url, 'someone')))) as [Person, Person, Person]
+  t.after(() => {
+    for (const person of people) person.close()
+  })
+  const id = await makeGroup(...people)
+  for (const person of people) {
+    const { content } = await say(person, id)
+    await Promise.all(people.filter((other) => other !== person).map((other) => hearsText(other, content)))
+  }
+  for (const node of nodes) assert.equal(await node.stop(), 0)
+  assertSound()
+})
