@@ -70,6 +70,7 @@ const messenger = [
     last_seq int not null default 0,
     last_change int not null default 0,
     members_change int not null default 0,
+    shared_change int not null default 0,
     last_message_at timestamptz null,
     deleted_at timestamptz null,
     created_at timestamptz not null default now(),

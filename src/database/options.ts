@@ -35,7 +35,8 @@ export function ormOptions({ dataDir, database }: DatabaseConfig) {
     pool: { min: 0, max: database.pool },
     driverOptions: {
       application_name: 'kintsugi',
-      connectionTimeoutMillis: 5_000,
+      // also how long a query waits for a free connection, when thousands of clients come back at once
+      connectionTimeoutMillis: 15_000,
       statement_timeout: database.statementTimeoutMs,
       idle_in_transaction_session_timeout: database.statementTimeoutMs,
       keepAlive: true,

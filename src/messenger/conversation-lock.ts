@@ -36,11 +36,24 @@ export async function lockConversation(em: Connection, conversationId: string, u
   return { ...conversation, role: own.role }
 }
 
-/** The next number of a durable change; the changed row stores it. */
-export async function nextChange(em: Connection, conversation: LockedConversation): Promise<{ prevChange: number; change: number }> {
+/** What a durable change concerns: a message, what all see of the conversation, or who is in it, which all see as well. */
+export type Concern = 'message' | 'shared' | 'members'
+
+/** Takes the next number of a durable change; the changed row stores it. */
+export async function nextChange(
+  em: Connection,
+  conversation: LockedConversation,
+  concern: Concern,
+): Promise<{ prevChange: number; change: number }> {
   const prevChange = conversation.last_change
   const change = prevChange + 1
-  await run(em, sql`update conversations set last_change = ${change} where id = ${conversation.id}`)
+  await run(
+    em,
+    sql`update conversations set last_change = ${change}
+      ${concern === 'message' ? sql`` : sql`, shared_change = ${change}`}
+      ${concern === 'members' ? sql`, members_change = ${change}` : sql``}
+      where id = ${conversation.id}`,
+  )
   return { prevChange, change }
 }
 

@@ -4,7 +4,8 @@ import { User } from '../identity/user.entity.ts'
 
 /**
  * A conversation and its counters. `lastSeq` numbers messages, `lastChange` every durable change, `membersChange` is the
- * change of the latest join or leave; all are taken under this row's lock, so they are gapless and in commit order.
+ * change of the latest join or leave, `sharedChange` that of the latest change to anything but messages; all are taken
+ * under this row's lock, so they are gapless and in commit order.
  *
  * Every batch of messages writes this row. It therefore has no index on what a batch changes and no updated_at trigger,
  * and pages keep room (fillfactor), so that the update stays within its page (HOT).
@@ -25,6 +26,7 @@ const schema = defineEntity({
     lastSeq: p.integer().default(0),
     lastChange: p.integer().default(0),
     membersChange: p.integer().default(0),
+    sharedChange: p.integer().default(0),
     lastMessageAt: timestamp().nullable(),
     deletedAt: timestamp().nullable(),
     ...createdAtColumn,

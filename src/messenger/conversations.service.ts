@@ -104,9 +104,10 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
         // an existing one is found by its unique key, also where another node creates it at this moment
         const inserted = await run(
           em,
-          sql`insert into conversations (id, type, title, created_by, direct_key, client_id, last_change, members_change)
+          sql`insert into conversations (id, type, title, created_by, direct_key, client_id, last_change, members_change,
+              shared_change)
             values (${id}, ${input.type}, ${input.title ?? null}, ${userId}, ${directKey}, ${clientId},
-              ${members.length}, ${members.length})
+              ${members.length}, ${members.length}, ${members.length})
             on conflict do nothing returning id`,
         )
         if (inserted.length === 0) return undefined
@@ -135,7 +136,7 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
       const { prevChange, change, membersChange } = await database.transact(async (em) => {
         const conversation = await lockConversation(em, conversationId, actor.userId)
         mayRename(conversation.type, conversation.role)
-        const numbers = await nextChange(em, conversation)
+        const numbers = await nextChange(em, conversation, 'shared')
         await run(em, sql`update conversations set title = ${title ?? null}, updated_at = now() where id = ${conversationId}`)
         return { ...numbers, membersChange: conversation.members_change }
       })

@@ -63,7 +63,7 @@ export function createMessages(deps: {
           const editedAt = iso(before.edited_at ?? before.created_at)
           return { unchanged: { prevChange: before.change - 1, change: before.change, editedAt } }
         }
-        const numbers = await nextChange(em, conversation)
+        const numbers = await nextChange(em, conversation, 'message')
         await run(
           em,
           sql`insert into message_revisions (conversation_id, message_id, content, edited_at)
@@ -108,7 +108,7 @@ export function createMessages(deps: {
         if (!before) throw notFound('message')
         mayDeleteMessage(before.sender_id, actor.userId, conversation.type, conversation.role)
         if (before.deleted_at) return { unchanged: { prevChange: before.change - 1, change: before.change } }
-        const numbers = await nextChange(em, conversation)
+        const numbers = await nextChange(em, conversation, 'message')
         await run(
           em,
           sql`update messages set content = '', forwarded_from = null, reply_to_id = null, change = ${numbers.change},

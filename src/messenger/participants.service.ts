@@ -57,7 +57,7 @@ export function createParticipants(deps: {
         if (!(await users.activeAmong(em, [userId])).has(userId)) throw notFound('person')
         const count = await countPeople(em, conversationId)
         if (count >= maxGroupSize) throw unprocessable(`A group has at most ${maxGroupSize} people.`)
-        const numbers = await nextChange(em, conversation)
+        const numbers = await nextChange(em, conversation, 'members')
         await run(
           em,
           sql`insert into participants (conversation_id, user_id, role, change, last_read_seq, joined_at)
@@ -67,7 +67,6 @@ export function createParticipants(deps: {
               joined_at = excluded.joined_at, left_at = null, is_pinned = false, is_muted = false, is_archived = false,
               updated_at = now()`,
         )
-        await stampMembers(em, conversationId, numbers.change)
         const participant = presentParticipant((await participantRow(em, conversationId, userId)) as ParticipantRow)
         return { participant, numbers, prevMembersChange: conversation.members_change, count: count + 1 }
       })
@@ -113,7 +112,7 @@ export function createParticipants(deps: {
         if (before.role === 'owner' && (await owners(em, conversationId)) === 1) {
           throw unprocessable('A group keeps at least one owner: make someone else an owner first.')
         }
-        const numbers = await nextChange(em, conversation)
+        const numbers = await nextChange(em, conversation, 'shared')
         await run(
           em,
           sql`update participants set role = ${role}, change = ${numbers.change}, updated_at = now()
@@ -137,14 +136,13 @@ export function createParticipants(deps: {
   ): Promise<void> {
     const { numbers, prevMembersChange, participants, count } = await database.transact(async (em) => {
       const conversation = await check(em)
-      const numbers = await nextChange(em, conversation)
+      const numbers = await nextChange(em, conversation, 'members')
       await run(
         em,
         sql`update participants set left_at = date_trunc('milliseconds', now()), change = ${numbers.change}, updated_at = now()
           where conversation_id = ${conversationId} and user_id = ${userId}`,
       )
       const heir = await handOn(em, conversationId, numbers.change)
-      await stampMembers(em, conversationId, numbers.change)
       const rows = await run(
         em,
         sql<ParticipantRow>`
@@ -171,9 +169,6 @@ export function createParticipants(deps: {
     return fanout.toConversations([{ conversationId, membersChange, event: 'participants:changed', payload }])
   }
 }
-
-const stampMembers = (em: Connection, conversationId: string, change: number) =>
-  run(em, sql`update conversations set members_change = ${change} where id = ${conversationId}`)
 
 async function participantRow(em: Connection, conversationId: string, userId: string): Promise<ParticipantRow | undefined> {
   const [row] = await run(

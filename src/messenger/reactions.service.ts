@@ -40,7 +40,7 @@ export function createReactions(deps: { database: Database; fanout: Fanout }) {
             and user_id = ${userId} and emoji = ${emoji} returning emoji`
       const rows = await run(em, changed)
       if (rows.length === 0) return { numbers: { prevChange: message.change - 1, change: message.change } }
-      const numbers = await nextChange(em, conversation)
+      const numbers = await nextChange(em, conversation, 'message')
       await run(
         em,
         sql`update messages set change = ${numbers.change} where conversation_id = ${conversationId} and id = ${messageId}`,

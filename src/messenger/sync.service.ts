@@ -15,6 +15,7 @@ interface Standing {
   id: string
   last_seq: number
   last_change: number
+  shared_change: number
   own_moved: boolean
 }
 
@@ -32,7 +33,7 @@ export function createSync(deps: { database: Database; conversations: Pick<Conve
       const since = input.since ?? null
       const standings = await database.query(
         sql<Standing>`
-          select c.id, c.last_seq, c.last_change, p.updated_at > ${since}::timestamptz as own_moved
+          select c.id, c.last_seq, c.last_change, c.shared_change, p.updated_at > ${since}::timestamptz as own_moved
           from participants p join conversations c on c.id = p.conversation_id
           where p.user_id = ${actor.userId} and p.left_at is null and c.deleted_at is null
           order by coalesce(c.last_message_at, c.created_at) desc, c.id`,
@@ -55,7 +56,8 @@ export function createSync(deps: { database: Database; conversations: Pick<Conve
         }
         positions[standing.id] = position
         if (position < standing.last_change) behind.push({ ...standing, position })
-        else if (standing.own_moved) moved.push(standing.id)
+        // new messages alone say what they change of the conversation
+        if (position < standing.shared_change || standing.own_moved) moved.push(standing.id)
       }
 
       const changes = await changedMessages(behind, input.limit)
@@ -75,10 +77,8 @@ export function createSync(deps: { database: Database; conversations: Pick<Conve
         positions[standing.id] = standing.last_change
       }
 
-      const reached = behind.filter(({ id }) => (positions[id] ?? 0) > (named.get(id) ?? 0)).map(({ id }) => id)
-      const shown = [...reached, ...moved, ...resets.map(({ id }) => id)]
       return {
-        conversations: await conversations.viewMany(shown, actor.userId),
+        conversations: await conversations.viewMany([...moved, ...resets.map(({ id }) => id)], actor.userId),
         messages: [...changes.messages, ...(await newestMessages(resets.map(({ id }) => id)))].map(presentMessage),
         receipts: since === null ? [] : await movedReceipts(Object.keys(positions), since),
         removed: [...named.keys()].filter((id) => !present.has(id)),

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -8,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { FolderInUseError, lockFolder } from '../../src/database/folder-lock.ts'
-import { cast, historyOf, openGroup } from '../messenger/scene.ts'
+import { cast, historyOf, openGroup, sendUntilTheEnd } from '../messenger/scene.ts'
 import { connect } from '../support/people.ts'
 import { startServer } from '../support/server.ts'
 
@@ -46,17 +45,14 @@ test('kill -9 keeps every acknowledged message, and the next process takes the l
   const people = await cast(first.url, 'ann', 'ben', 'cat')
   const [ann] = people
   const conversationId = await openGroup(...people)
-  const acked: string[] = []
-  const sending = people.map(async (person) => {
-    const ended = once(person.socket, 'disconnect').then(() => undefined)
-    while (person.socket.connected) {
-      const input = { conversationId, clientId: randomUUID(), content: 'x' }
-      const ack = await Promise.race([person.ask('message:send', input).catch(() => undefined), ended])
-      if (ack?.ok) acked.push((ack.data as { id: string }).id)
-      if (acked.length === 100) void first.kill()
-    }
-  })
-  await Promise.all(sending)
+  let acks = 0
+  const killAfterSome = () => {
+    acks += 1
+    if (acks === 100) first.process.kill('SIGKILL')
+  }
+  const acked = (
+    await Promise.all(people.map((person) => sendUntilTheEnd(person, conversationId, killAfterSome)))
+  ).flat()
   await first.kill()
   assert.ok(acked.length >= 100)
   assert.equal(Number(readFileSync(join(folder, 'lock'), 'utf8')), first.process.pid)

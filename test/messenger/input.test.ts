@@ -18,8 +18,10 @@ before(async () => {
 })
 after(() => server.end())
 
+type Refused = [code: ErrorCode, name: string, input: unknown]
+
 /** Each is refused with that code; nobody hears anything and nothing is stored. */
-async function allRefused(cases: [code: ErrorCode, name: string, input: unknown][]): Promise<void> {
+async function allRefused(cases: Refused[]): Promise<void> {
   const earlier = await stateOf(ann, conversationId)
   const heard = await heardDuring([ann, ben], async () => {
     for (const [code, name, input] of cases) await refuses(ann, code, name, input)
@@ -39,24 +41,29 @@ test('a text has at most 16,000 UTF-16 units, however wide its letters', async (
   }
   const tooLong = ['a'.repeat(16_001), '👍'.repeat(8_001), 'a'.repeat(100_000)]
   await allRefused([
-    ...tooLong.map((content): [ErrorCode, string, object] => [
-      'payload_too_large',
-      'message:send',
-      sendInput({ content }),
-    ]),
+    ...tooLong.map((content): Refused => ['payload_too_large', 'message:send', sendInput({ content })]),
     ['payload_too_large', 'message:edit', { conversationId, messageId, content: 'a'.repeat(16_001) }],
   ])
 })
 
 test('a message has a text, and one that can be stored', async () => {
-  const bad = ['', undefined, null, 5, true, {}, ['x'], { toString: 'x' }, 'nul \0', lone, '\udc4d', `${lone} and more`]
+  const bad: unknown[] = [
+    '',
+    undefined,
+    null,
+    5,
+    true,
+    {},
+    ['x'],
+    { toString: 'x' },
+    'nul \0',
+    lone,
+    '\udc4d',
+    `${lone} and more`,
+  ]
   await allRefused([
-    ...bad.map((content): [ErrorCode, string, object] => ['invalid_request', 'message:send', sendInput({ content })]),
-    ...bad.map((content): [ErrorCode, string, object] => [
-      'invalid_request',
-      'message:edit',
-      { conversationId, messageId, content },
-    ]),
+    ...bad.map((content): Refused => ['invalid_request', 'message:send', sendInput({ content })]),
+    ...bad.map((content): Refused => ['invalid_request', 'message:edit', { conversationId, messageId, content }]),
   ])
 })
 
@@ -85,21 +92,13 @@ test('a title has up to 255 characters and is not blank', async () => {
   }
   const bad = ['', ' \t\n', 't'.repeat(256), 'nul\0', lone, 5, null, {}, ['t']]
   await allRefused([
-    ...bad.map((title): [ErrorCode, string, object] => [
-      'invalid_request',
-      'conversation:update',
-      { conversationId, title },
-    ]),
-    ...bad.map((title): [ErrorCode, string, object] => [
-      'invalid_request',
-      'conversation:create',
-      { type: 'group', title },
-    ]),
+    ...bad.map((title): Refused => ['invalid_request', 'conversation:update', { conversationId, title }]),
+    ...bad.map((title): Refused => ['invalid_request', 'conversation:create', { type: 'group', title }]),
   ])
 })
 
 test('ids are UUIDs', async () => {
-  const bad = [
+  const bad: unknown[] = [
     '',
     'x',
     5,
@@ -113,25 +112,13 @@ test('ids are UUIDs', async () => {
     '\0',
   ]
   await allRefused([
-    ...bad.map((id): [ErrorCode, string, object] => ['invalid_request', 'conversation:get', { conversationId: id }]),
-    ...bad.map((id): [ErrorCode, string, object] => [
-      'invalid_request',
-      'message:send',
-      sendInput({ conversationId: id }),
-    ]),
-    ...bad.map((id): [ErrorCode, string, object] => ['invalid_request', 'message:send', sendInput({ replyToId: id })]),
-    ...bad.map((id): [ErrorCode, string, object] => [
-      'invalid_request',
-      'message:delete',
-      { conversationId, messageId: id },
-    ]),
-    ...bad.map((id): [ErrorCode, string, object] => [
-      'invalid_request',
-      'conversation:create',
-      { type: 'group', participantIds: [id] },
-    ]),
-    ...bad.map((id): [ErrorCode, string, object] => ['invalid_request', 'presence:watch', { userIds: [id] }]),
-    ...bad.map((id): [ErrorCode, string, object] => ['invalid_request', 'sync', { positions: { [String(id)]: 0 } }]),
+    ...bad.map((id): Refused => ['invalid_request', 'conversation:get', { conversationId: id }]),
+    ...bad.map((id): Refused => ['invalid_request', 'message:send', sendInput({ conversationId: id })]),
+    ...bad.map((id): Refused => ['invalid_request', 'message:send', sendInput({ replyToId: id })]),
+    ...bad.map((id): Refused => ['invalid_request', 'message:delete', { conversationId, messageId: id }]),
+    ...bad.map((id): Refused => ['invalid_request', 'conversation:create', { type: 'group', participantIds: [id] }]),
+    ...bad.map((id): Refused => ['invalid_request', 'presence:watch', { userIds: [id] }]),
+    ...bad.map((id): Refused => ['invalid_request', 'sync', { positions: { [String(id)]: 0 } }]),
   ])
 })
 
@@ -196,18 +183,14 @@ test('a reaction is one emoji', async () => {
 test('positions are whole numbers from 0 on', async () => {
   const bad = [-1, 1.5, '1', null, 2_147_483_648, 1e300, {}, []]
   await allRefused([
-    ...bad.map((seq): [ErrorCode, string, object] => ['invalid_request', 'receipt:read', { conversationId, seq }]),
-    ...bad.map((seq): [ErrorCode, string, object] => ['invalid_request', 'receipt:delivered', { conversationId, seq }]),
-    ...bad.map((seq): [ErrorCode, string, object] => [
-      'invalid_request',
-      'sync',
-      { positions: { [conversationId]: seq } },
-    ]),
+    ...bad.map((seq): Refused => ['invalid_request', 'receipt:read', { conversationId, seq }]),
+    ...bad.map((seq): Refused => ['invalid_request', 'receipt:delivered', { conversationId, seq }]),
+    ...bad.map((seq): Refused => ['invalid_request', 'sync', { positions: { [conversationId]: seq } }]),
   ])
 })
 
 test('sync takes times of the calendar and positions by id', async () => {
-  const bad = [
+  const bad: unknown[] = [
     '',
     'yesterday',
     '2026-02-30T00:00:00Z',
@@ -224,8 +207,7 @@ test('sync takes times of the calendar and positions by id', async () => {
   await allRefused([
     ['invalid_request', 'sync', { positions: { constructor: 1 } }],
     ['invalid_request', 'sync', { positions: [1] }],
-    ['invalid_request', 'sync', { limit: 501 }],
-    ['invalid_request', 'sync', { limit: 0 }],
+    ...[501, 0].map((limit): Refused => ['invalid_request', 'sync', { limit }]),
   ])
 })
 

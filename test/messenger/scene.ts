@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import type { Socket } from 'socket.io-client'
 import type { ErrorCode } from '../../src/kernel/errors.ts'
 import type { CommandInput, Conversation, Message } from '../../src/messenger/messenger.contract.ts'
 import { connect, type Heard, join, type Person } from '../support/people.ts'
@@ -31,9 +32,10 @@ export const send = (person: Person, conversationId: string, content: string, mo
 
 /** The person hears the message, in whatever event it comes. */
 export async function hearsMessage(person: Person, id: string, event = 'messages:created'): Promise<Message> {
-  const has = (payload: Heard['payload']) => (payload.messages as Message[]).some((message) => message.id === id)
+  const has = (payload: Heard['payload']) =>
+    (payload.messages as unknown as Message[]).some((message) => message.id === id)
   const payload = await person.hears(event, has)
-  return (payload.messages as Message[]).find((message) => message.id === id) as Message
+  return (payload.messages as unknown as Message[]).find((message) => message.id === id) as Message
 }
 
 export const historyOf = async (person: Person, conversationId: string): Promise<Message[]> =>
@@ -108,4 +110,28 @@ export const api = (url: string, person?: Person) => async (method: string, path
     ...(body !== undefined && { body: JSON.stringify(body) }),
   })
   return { status: response.status, headers: response.headers, body: (await response.json()) as Record<string, never> }
+}
+
+/** What comes with the next event of that name, within 10 s. */
+export const nextEvent = <T = unknown>(socket: Socket, event: string): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(reject, 10_000, new Error(`there was no ${event} within 10 s`))
+    socket.once(event, (value: T) => {
+      clearTimeout(timer)
+      resolve(value)
+    })
+  })
+
+/** Sends one message after the other until the socket ends; gives the ids of those that were acknowledged. */
+export async function sendUntilTheEnd(person: Person, conversationId: string, onAck = () => {}): Promise<string[]> {
+  const acked: string[] = []
+  const ended = new Promise<undefined>((resolve) => person.socket.once('disconnect', () => resolve(undefined)))
+  while (person.socket.connected) {
+    const input = { conversationId, clientId: randomUUID(), content: `${acked.length}` }
+    const ack = await Promise.race([person.ask('message:send', input).catch(() => undefined), ended])
+    if (!ack?.ok) continue
+    acked.push((ack.data as { id: string }).id)
+    onAck()
+  }
+  return acked
 }

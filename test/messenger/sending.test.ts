@@ -33,7 +33,7 @@ after(() => server.end())
 const heardMessages = ({ heard }: Person, conversationId: string): Message[] =>
   heard
     .filter(({ event, payload }) => event === 'messages:created' && payload.conversationId === conversationId)
-    .flatMap(({ payload }) => payload.messages as Message[])
+    .flatMap(({ payload }) => payload.messages as unknown as Message[])
 
 const oneTo = (count: number) => Array.from({ length: count }, (_, i) => i + 1)
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHmac, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
 import { io, type Socket } from 'socket.io-client'
-import { api, heardDuring, openDirect } from '../messenger/scene.ts'
+import type { SessionReady } from '../../src/transport/session.contract.ts'
+import { api, heardDuring, nextEvent, openDirect } from '../messenger/scene.ts'
 import { type Backend, startBackend } from '../support/backend.ts'
 import { connect, join, type Person, register } from '../support/people.ts'
 import { jwtSecret } from '../support/server.ts'
@@ -26,7 +26,7 @@ async function refusal(url: string, auth: object, headers: Record<string, string
   }
 }
 
-const closed = (socket: Socket): Promise<unknown> => once(socket, 'disconnect', { signal: AbortSignal.timeout(10_000) })
+const closed = (socket: Socket) => nextEvent(socket, 'disconnect')
 
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
@@ -45,7 +45,7 @@ describe('a handshake', () => {
   test('with a good token is answered by session:ready', async () => {
     const session = await register(server.url)
     const socket = io(server.url, { transports: ['websocket'], auth: { token: session.accessToken }, forceNew: true })
-    const [ready] = await once(socket, 'session:ready', { signal: AbortSignal.timeout(10_000) })
+    const ready = await nextEvent<SessionReady>(socket, 'session:ready')
     socket.disconnect()
     const { serverTime, sessionId, ...rest } = ready
     assert.deepEqual(rest, { userId: session.user.id, protocol: 1 })
@@ -92,7 +92,7 @@ describe('a handshake', () => {
     for (const origin of ['https://app.example.org', 'https://chat.example.org', server.url, undefined]) {
       const options = { transports: ['websocket'], auth: { token: session.accessToken }, forceNew: true }
       const socket = io(server.url, { ...options, ...(origin && { extraHeaders: { origin } }) })
-      await once(socket, 'session:ready', { signal: AbortSignal.timeout(10_000) })
+      await nextEvent(socket, 'session:ready')
       socket.disconnect()
     }
   })
@@ -130,7 +130,7 @@ describe('a handshake', () => {
       heard?.map(({ event }) => event),
       ['typing'],
     )
-    const [end] = [closed(phone.socket)]
+    const end = closed(phone.socket)
     await logout(phone, 'logout-all')
     await end
     assert.ok(friend.socket.connected)

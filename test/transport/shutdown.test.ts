@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join as joinPath } from 'node:path'
 import { after, before, test } from 'node:test'
-import { cast, historyOf, openGroup, type Person } from '../messenger/scene.ts'
+import { cast, historyOf, openGroup, sendUntilTheEnd } from '../messenger/scene.ts'
 import { startBackend } from '../support/backend.ts'
 import { connect } from '../support/people.ts'
 import { startServer } from '../support/server.ts'
@@ -15,18 +13,6 @@ before(async () => {
   folder = await mkdtemp(joinPath(tmpdir(), 'kintsugi-shutdown-'))
 })
 after(() => rm(folder, { recursive: true, force: true }))
-
-/** Sends one after the other until the socket ends; gives what was acknowledged. */
-async function sendUntilTheEnd(person: Person, conversationId: string): Promise<string[]> {
-  const acked: string[] = []
-  while (person.socket.connected) {
-    const ended = once(person.socket, 'disconnect').then(() => undefined)
-    const input = { conversationId, clientId: randomUUID(), content: `${acked.length}` }
-    const ack = await Promise.race([person.ask('message:send', input).catch(() => undefined), ended])
-    if (ack?.ok) acked.push((ack.data as { id: string }).id)
-  }
-  return acked
-}
 
 /** Asks for readiness until the answer is no; after that it is never yes again. */
 async function readinessUntilTheEnd(url: string): Promise<(number | 'closed')[]> {
