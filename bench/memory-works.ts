@@ -1,7 +1,7 @@
 import type { IdleResult, TargetName } from './jobs.ts'
 import { hasProc, openFilesLimit } from './measure.ts'
 import { kilobytes, type Row } from './report.ts'
-import type { Work } from './works.ts'
+import type { Work } from './work.ts'
 import { createRooms } from './world.ts'
 
 const idleSockets = 10_000

@@ -1,7 +1,7 @@
 import type { Probe } from './jobs.ts'
 import type { Lab } from './lab.ts'
 import { milliseconds, type Row } from './report.ts'
-import type { Work } from './works.ts'
+import type { Work } from './work.ts'
 import { createCrowd, createPeople, createRoom, type World } from './world.ts'
 
 const clients = 2000

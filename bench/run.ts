@@ -8,7 +8,8 @@ import { createLab, type Lab } from './lab.ts'
 import { readOptions, usage } from './options.ts'
 import { failedRow, machineFacts, type Row, renderFacts, renderTable } from './report.ts'
 import { openStorage } from './storage.ts'
-import { type Work, works } from './works.ts'
+import type { Work } from './work.ts'
+import { works } from './works.ts'
 
 const options = optionsOrExit()
 const storage = await openStorage(process.env.DATABASE_URL).catch((error: Error) => {

@@ -2,7 +2,7 @@ import type { TargetName, TrafficResult } from './jobs.ts'
 import type { Lab, Setting } from './lab.ts'
 import { hasProc, median } from './measure.ts'
 import { milliseconds, perSecond, type Row } from './report.ts'
-import type { Work } from './works.ts'
+import type { Work } from './work.ts'
 import { createRooms, type World } from './world.ts'
 
 /** What is asked of Kintsugi beside a peer: so many times its figure, at least or at most. */

@@ -36,13 +36,17 @@ export interface App {
 
 /** Puts the server together: the one place that knows every feature and every adapter. */
 export async function createApp(config: Config, log: Logger): Promise<App> {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
   const database = await openDatabase(config)
   const migrated = await database.migrate()
   if (migrated.length > 0) log.info({ migrations: migrated }, 'the database was migrated')
 
   const metrics = createMetrics()
-  const redis = config.redis.url ? createRedis({ url: config.redis.url, prefix: config.redis.prefix, nodeId: config.nodeId, log }) : undefined
+  const redis = config.redis.url
+    ? createRedis({ url: config.redis.url, prefix: config.redis.prefix, nodeId: config.nodeId, log })
+    : undefined
   const cluster = redis && createCluster({ link: redis, nodeId: config.nodeId, metrics, log })
   const nodes = redis && cluster && { link: redis, cluster }
 
@@ -84,7 +88,10 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   let draining = false
   async function readiness(): Promise<Readiness> {
     const answers = await Promise.race([
-      database.query(sql`select 1`).then(() => true, () => false),
+      database.query(sql`select 1`).then(
+        () => true,
+        () => false,
+      ),
       new Promise<false>((resolve) => setTimeout(resolve, 2_000, false).unref()),
     ])
     return {
@@ -107,7 +114,12 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       executor,
       docs: createDocs({
         openApi: createOpenApi({ routes, version, serverUrl: config.publicUrl }),
-        asyncApi: createAsyncApi({ commands: sockets.commands, events: { ...messenger.events, ...sessionEvents }, version, serverUrl: config.publicUrl }),
+        asyncApi: createAsyncApi({
+          commands: sockets.commands,
+          events: { ...messenger.events, ...sessionEvents },
+          version,
+          serverUrl: config.publicUrl,
+        }),
       }),
       corsOrigins: config.corsOrigins,
       trustProxy: config.trustProxy,

@@ -42,7 +42,10 @@ const variables = {
   DATABASE_TIMEOUT_MS: variable(whole(100, 600_000).default(10_000), 'milliseconds for one statement', '10000'),
   REDIS_URL: variable(url(['redis', 'rediss']).optional(), 'a Redis address', 'redis://localhost:6379'),
   REDIS_PREFIX: variable(
-    z.string().regex(/^[\w.-]{1,64}$/).default('kintsugi'),
+    z
+      .string()
+      .regex(/^[\w.-]{1,64}$/)
+      .default('kintsugi'),
     'a name of letters, digits, `_`, `.` or `-`; systems that share a Redis need different ones',
     'kintsugi',
   ),
@@ -57,7 +60,12 @@ const variables = {
   CORS_ORIGINS: variable(
     z
       .string()
-      .transform((value) => value.split(',').map((origin) => origin.trim()).filter((origin) => origin !== ''))
+      .transform((value) =>
+        value
+          .split(',')
+          .map((origin) => origin.trim())
+          .filter((origin) => origin !== ''),
+      )
       .refine((origins) => origins.every((origin) => origin === '*' || URL.parse(origin)?.origin === origin))
       .default([]),
     'origins of web pages that may call the server, separated by commas, or `*`',

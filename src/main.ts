@@ -37,15 +37,24 @@ async function main(): Promise<void> {
   process.on('SIGINT', shutdown)
 
   const port = await app.listen()
-  log.info({ port, database: config.database.url ? 'PostgreSQL' : `embedded in ${config.dataDir}`, redis: Boolean(config.redis.url) }, 'ready')
-  if (config.logLevel !== 'silent' && process.stdout.isTTY) console.log(`Kintsugi: http://localhost:${port} (documents at /docs)`)
+  log.info(
+    {
+      port,
+      database: config.database.url ? 'PostgreSQL' : `embedded in ${config.dataDir}`,
+      redis: Boolean(config.redis.url),
+    },
+    'ready',
+  )
+  if (config.logLevel !== 'silent' && process.stdout.isTTY)
+    console.log(`Kintsugi: http://localhost:${port} (documents at /docs)`)
 }
 
 main().catch((error: unknown) => {
   // what the operator can mend is said in a sentence; anything else with its stack
   const known = error instanceof ConfigError || error instanceof FolderInUseError
   const { code, message } = error as NodeJS.ErrnoException
-  if (known || code === 'EADDRINUSE') console.error(code === 'EADDRINUSE' ? `The port is taken: ${message}. Set PORT to another.` : message)
+  if (known || code === 'EADDRINUSE')
+    console.error(code === 'EADDRINUSE' ? `The port is taken: ${message}. Set PORT to another.` : message)
   else console.error(error)
   process.exit(1)
 })

@@ -75,7 +75,12 @@ export function createRedis(options: {
   return {
     adapter: createAdapter(publisher, subscriber, { key: `${prefix}sockets`, requestsTimeout: 1_500 }),
     limiter: (limit, insuranceLimiter) =>
-      new RateLimiterRedis({ ...limit, keyPrefix: `${prefix}${limit.keyPrefix}`, storeClient: commands, insuranceLimiter }),
+      new RateLimiterRedis({
+        ...limit,
+        keyPrefix: `${prefix}${limit.keyPrefix}`,
+        storeClient: commands,
+        insuranceLimiter,
+      }),
 
     setPublishing(on) {
       publishing = on
@@ -88,7 +93,13 @@ export function createRedis(options: {
 
     async beat() {
       const reply = (await commands.eval(
-        beatScript, 2, nodesKey, presenceKey(nodeId), nodeId, presenceLifeMs, forgetNodeMs,
+        beatScript,
+        2,
+        nodesKey,
+        presenceKey(nodeId),
+        nodeId,
+        presenceLifeMs,
+        forgetNodeMs,
       )) as string[]
       const now = Number(reply[0])
       const ages = new Map<string, number>()
@@ -114,7 +125,8 @@ export function createRedis(options: {
         const replies = (await pipeline.exec()) ?? []
         const online = new Set<string>()
         for (const [, flags] of replies) {
-          for (const [i, flag] of ((flags as number[] | null) ?? []).entries()) if (flag === 1) online.add(userIds[i] as string)
+          for (const [i, flag] of ((flags as number[] | null) ?? []).entries())
+            if (flag === 1) online.add(userIds[i] as string)
         }
         return online
       },

@@ -97,7 +97,8 @@ async function translated<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (isUnavailable(error)) throw new AppError('unavailable', 'The database does not answer right now.', { cause: error })
+    if (isUnavailable(error))
+      throw new AppError('unavailable', 'The database does not answer right now.', { cause: error })
     throw error
   }
 }

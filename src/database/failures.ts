@@ -12,12 +12,14 @@ const unavailableStates = [
   /^E(CONN|PIPE|TIMEDOUT|HOST|NET|AI_AGAIN|NOTFOUND)/,
 ]
 
-const lostConnection = /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|not queryable/i
+const lostConnection =
+  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|not queryable/i
 
 function* chain(error: unknown): Generator<{ code?: unknown; message?: unknown; constraint?: unknown }> {
-  for (let depth = 0; depth < 5 && typeof error === 'object' && error !== null; depth++) {
-    yield error
-    error = (error as { cause?: unknown }).cause
+  let link = error
+  for (let depth = 0; depth < 5 && typeof link === 'object' && link !== null; depth++) {
+    yield link
+    link = (link as { cause?: unknown }).cause
   }
 }
 

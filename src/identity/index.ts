@@ -17,8 +17,6 @@ interface IdentityDependencies {
   log: Logger
 }
 
-export type Identity = ReturnType<typeof createIdentity>
-
 /** Builds accounts, logins and the verification of access tokens. Holds nothing that needs closing. */
 export function createIdentity({ database, config, fanout, log }: IdentityDependencies) {
   const key = tokenKey(config.jwtSecret)

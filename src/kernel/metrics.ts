@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 /** Buckets in seconds, from a fast local commit to a statement timeout. */
 const latency = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -49,7 +49,11 @@ export function createMetrics() {
       labelNames: ['cause'] as const,
       registers,
     }),
-    linkUp: new Gauge({ name: 'kintsugi_link_up', help: 'Whether the link to the other nodes works (1) or not (0)', registers }),
+    linkUp: new Gauge({
+      name: 'kintsugi_link_up',
+      help: 'Whether the link to the other nodes works (1) or not (0)',
+      registers,
+    }),
   }
 }
 

@@ -35,7 +35,9 @@ export const position = z.int().min(0).max(2_147_483_647)
 export const timestamp = z.iso.datetime()
 
 /** A time that a client gives: in years that the database knows. */
-export const givenTime = z.iso.datetime().refine((value) => /^(19|20|21)/.test(value), 'must lie in the years 1900 to 2199')
+export const givenTime = z.iso
+  .datetime()
+  .refine((value) => /^(19|20|21)/.test(value), 'must lie in the years 1900 to 2199')
 
 /** An opaque place in a list, from `nextCursor` of the page before. */
 export const cursor = z.string().min(1).max(200).refine(isStorable, storable)

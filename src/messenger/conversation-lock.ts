@@ -19,7 +19,11 @@ export interface LockedConversation {
  * committed only a statement that begins after the lock was taken sees who joined or left before.
  * @throws AppError not_found for a conversation that does not exist and for a stranger alike
  */
-export async function lockConversation(em: Connection, conversationId: string, userId: string): Promise<LockedConversation> {
+export async function lockConversation(
+  em: Connection,
+  conversationId: string,
+  userId: string,
+): Promise<LockedConversation> {
   const [conversation] = await run(
     em,
     sql<Omit<LockedConversation, 'role'>>`

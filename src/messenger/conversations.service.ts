@@ -6,7 +6,13 @@ import { AppError, notFound, unprocessable } from '../kernel/errors.ts'
 import { newId } from '../kernel/ids.ts'
 import type { UserContext } from '../kernel/operation.ts'
 import type { Fanout } from '../kernel/ports.ts'
-import { type ConversationRow, conversationColumns, presentConversation, presentShared, unreadMentions } from './conversation.presenter.ts'
+import {
+  type ConversationRow,
+  conversationColumns,
+  presentConversation,
+  presentShared,
+  unreadMentions,
+} from './conversation.presenter.ts'
 import { lockConversation, nextChange } from './conversation-lock.ts'
 import type { CommandOutput, Conversation, ConversationSettings, ParsedInput } from './messenger.contract.ts'
 import { mayDelete, mayRename } from './messenger.policy.ts'
@@ -58,7 +64,10 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
     view,
     announceTo,
 
-    async list(input: ParsedInput<'conversation:list'>, { actor }: UserContext): Promise<CommandOutput<'conversation:list'>> {
+    async list(
+      input: ParsedInput<'conversation:list'>,
+      { actor }: UserContext,
+    ): Promise<CommandOutput<'conversation:list'>> {
       const after = input.cursor === undefined ? undefined : decodeCursor(input.cursor, listKey)
       const rows = await database.query(
         sql<ConversationRow & { place: string }>`
@@ -131,13 +140,17 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
 
     async update(input: ParsedInput<'conversation:update'>, { actor }: UserContext): Promise<Conversation> {
       const { conversationId, title } = input
-      if (input.models || input.systemPrompt !== undefined) throw unprocessable('Only an assistant conversation has models.')
+      if (input.models || input.systemPrompt !== undefined)
+        throw unprocessable('Only an assistant conversation has models.')
       if (input.avatarId) throw unprocessable('This server does not take attachments.')
       const { prevChange, change, membersChange } = await database.transact(async (em) => {
         const conversation = await lockConversation(em, conversationId, actor.userId)
         mayRename(conversation.type, conversation.role)
         const numbers = await nextChange(em, conversation, 'shared')
-        await run(em, sql`update conversations set title = ${title ?? null}, updated_at = now() where id = ${conversationId}`)
+        await run(
+          em,
+          sql`update conversations set title = ${title ?? null}, updated_at = now() where id = ${conversationId}`,
+        )
         return { ...numbers, membersChange: conversation.members_change }
       })
       const [row] = await database.query(
@@ -154,7 +167,12 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
     async settings(input: ParsedInput<'conversation:settings'>, { actor }: UserContext): Promise<ConversationSettings> {
       const { conversationId, isPinned = null, isMuted = null, isArchived = null } = input
       const [row] = await database.query(
-        sql<Pick<ConversationRow, 'is_pinned' | 'is_muted' | 'is_archived' | 'last_read_seq' | 'last_seq' | 'unread_mentions'>>`
+        sql<
+          Pick<
+            ConversationRow,
+            'is_pinned' | 'is_muted' | 'is_archived' | 'last_read_seq' | 'last_seq' | 'unread_mentions'
+          >
+        >`
           with me as (
             update participants set is_pinned = coalesce(${isPinned}, is_pinned), is_muted = coalesce(${isMuted}, is_muted),
               is_archived = coalesce(${isArchived}, is_archived), updated_at = now()
@@ -183,10 +201,15 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
       const userIds = await database.transact(async (em) => {
         const conversation = await lockConversation(em, conversationId, actor.userId)
         mayDelete(conversation.type, conversation.role)
-        await run(em, sql`update conversations set deleted_at = now(), updated_at = now(), client_id = null where id = ${conversationId}`)
+        await run(
+          em,
+          sql`update conversations set deleted_at = now(), updated_at = now(), client_id = null where id = ${conversationId}`,
+        )
         const rows = await run(
           em,
-          sql<{ user_id: string }>`select user_id from participants where conversation_id = ${conversationId} and left_at is null`,
+          sql<{
+            user_id: string
+          }>`select user_id from participants where conversation_id = ${conversationId} and left_at is null`,
         )
         return rows.map(({ user_id }) => user_id)
       })
@@ -211,11 +234,19 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
 export type Conversations = ReturnType<typeof createConversations>
 
 function checkCreation(input: ParsedInput<'conversation:create'>, userId: string, maxGroupSize: number): string[] {
-  if (input.type === 'assistant' || input.models || input.systemPrompt !== undefined || input.parentId || input.breakoutModelId !== undefined || input.messageId) {
+  if (
+    input.type === 'assistant' ||
+    input.models ||
+    input.systemPrompt !== undefined ||
+    input.parentId ||
+    input.breakoutModelId !== undefined ||
+    input.messageId
+  ) {
     throw unprocessable('This server has no assistant conversations.')
   }
   const others = [...new Set(input.participantIds)].filter((id) => id !== userId)
-  if (input.type === 'direct' && others.length !== 1) throw invalidPeople('a direct conversation has exactly one other person')
+  if (input.type === 'direct' && others.length !== 1)
+    throw invalidPeople('a direct conversation has exactly one other person')
   if (input.type === 'direct' && input.title !== undefined) throw unprocessable('A direct conversation has no title.')
   if (others.length + 1 > maxGroupSize) throw unprocessable(`A group has at most ${maxGroupSize} people.`)
   return others

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { Message } from './messenger.contract.ts'
 
 /** How much of a message a reply to it shows, in characters. */
-export const excerptLength = 100
+const excerptLength = 100
 
 /** A message with what hangs on it, as `messageColumns` reads it. */
 export interface MessageRow {

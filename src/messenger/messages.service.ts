@@ -6,12 +6,12 @@ import { newId } from '../kernel/ids.ts'
 import type { UserContext } from '../kernel/operation.ts'
 import type { Fanout } from '../kernel/ports.ts'
 import { lockConversation, nextChange, requireParticipant } from './conversation-lock.ts'
+import { mentionedNames } from './mentions.ts'
 import { asWritten, iso, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
 import type { MessageWriter } from './message-writer.ts'
-import type { SearchIndex } from './search-index.ts'
-import { mayDeleteMessage, mayEdit } from './messenger.policy.ts'
 import type { CommandOutput, Message, ParsedInput, Sent } from './messenger.contract.ts'
-import { mentionedNames } from './mentions.ts'
+import { mayDeleteMessage, mayEdit } from './messenger.policy.ts'
+import type { SearchIndex } from './search-index.ts'
 
 /** What messages go through after and before they are stored: sending, editing, deleting, reading back. */
 export function createMessages(deps: {
@@ -28,7 +28,8 @@ export function createMessages(deps: {
       const { conversationId, clientId, type, content, attachmentIds, replyToId, forward } = input
       if (type !== 'text' || attachmentIds?.length) throw unprocessable('This server does not take attachments.')
       if (forward && replyToId) throw invalid('replyToId', 'must be absent: a forward is no reply')
-      if (forward && content !== undefined) throw invalid('content', 'must be absent: a forward takes its text from the source')
+      if (forward && content !== undefined)
+        throw invalid('content', 'must be absent: a forward takes its text from the source')
       if (!forward && !content) throw invalid('content', 'must not be empty')
       return writer.write({
         id: newId(),
@@ -53,7 +54,15 @@ export function createMessages(deps: {
         const conversation = await lockConversation(em, conversationId, actor.userId)
         const [before] = await run(
           em,
-          sql<{ seq: number; content: string; change: number; sender_id: string | null; edited_at: string | null; created_at: string; deleted_at: string | null }>`
+          sql<{
+            seq: number
+            content: string
+            change: number
+            sender_id: string | null
+            edited_at: string | null
+            created_at: string
+            deleted_at: string | null
+          }>`
             select seq, ${asWritten('content')} as content, change, sender_id, edited_at, created_at, deleted_at from messages
             where conversation_id = ${conversationId} and id = ${messageId}`,
         )
@@ -86,7 +95,11 @@ export function createMessages(deps: {
               where lower(u.username) = any (${names}) and p.conversation_id = ${conversationId} and p.left_at is null`,
           )
         }
-        return { ...numbers, message: await messageById(em, messageId, conversationId), membersChange: conversation.members_change }
+        return {
+          ...numbers,
+          message: await messageById(em, messageId, conversationId),
+          membersChange: conversation.members_change,
+        }
       })
       if (edited.unchanged) return edited.unchanged
       const { prevChange, change, message, membersChange } = edited
@@ -95,7 +108,10 @@ export function createMessages(deps: {
     },
 
     /** A tombstone stays: position and sender, without text, revisions, reactions or mentions. */
-    async delete(input: ParsedInput<'message:delete'>, { actor }: UserContext): Promise<CommandOutput<'message:delete'>> {
+    async delete(
+      input: ParsedInput<'message:delete'>,
+      { actor }: UserContext,
+    ): Promise<CommandOutput<'message:delete'>> {
       const { conversationId, messageId } = input
       const deleted = await database.transact(async (em) => {
         const conversation = await lockConversation(em, conversationId, actor.userId)
@@ -115,17 +131,30 @@ export function createMessages(deps: {
             deleted_at = date_trunc('milliseconds', now())
             where conversation_id = ${conversationId} and id = ${messageId}`,
         )
-        await run(em, sql`delete from message_revisions where conversation_id = ${conversationId} and message_id = ${messageId}`)
-        await run(em, sql`delete from reactions where conversation_id = ${conversationId} and message_id = ${messageId}`)
+        await run(
+          em,
+          sql`delete from message_revisions where conversation_id = ${conversationId} and message_id = ${messageId}`,
+        )
+        await run(
+          em,
+          sql`delete from reactions where conversation_id = ${conversationId} and message_id = ${messageId}`,
+        )
         await run(em, sql`delete from mentions where conversation_id = ${conversationId} and seq = ${before.seq}`)
-        return { ...numbers, message: await messageById(em, messageId, conversationId), membersChange: conversation.members_change }
+        return {
+          ...numbers,
+          message: await messageById(em, messageId, conversationId),
+          membersChange: conversation.members_change,
+        }
       })
       if (deleted.unchanged) return deleted.unchanged
       await announceUpdate(deleted.message, deleted.prevChange, deleted.membersChange)
       return { prevChange: deleted.prevChange, change: deleted.change }
     },
 
-    async history(input: ParsedInput<'message:history'>, { actor }: UserContext): Promise<CommandOutput<'message:history'>> {
+    async history(
+      input: ParsedInput<'message:history'>,
+      { actor }: UserContext,
+    ): Promise<CommandOutput<'message:history'>> {
       const { conversationId, limit } = input
       const { lastSeq } = await requireParticipant(database, conversationId, actor.userId)
       // positions are gapless, so a page is a range of them
@@ -140,7 +169,10 @@ export function createMessages(deps: {
       return { messages: rows.map(presentMessage), hasBefore: from > 1 && lastSeq > 0, hasAfter: to < lastSeq }
     },
 
-    async revisions(input: ParsedInput<'message:revisions'>, { actor }: UserContext): Promise<CommandOutput<'message:revisions'>> {
+    async revisions(
+      input: ParsedInput<'message:revisions'>,
+      { actor }: UserContext,
+    ): Promise<CommandOutput<'message:revisions'>> {
       await requireParticipant(database, input.conversationId, actor.userId)
       await requireMessage(input)
       const rows = await database.query(
@@ -152,7 +184,10 @@ export function createMessages(deps: {
     },
 
     /** Each reader's first advance to or past the message; its sender does not count as a reader. */
-    async readers(input: ParsedInput<'message:readers'>, { actor }: UserContext): Promise<CommandOutput<'message:readers'>> {
+    async readers(
+      input: ParsedInput<'message:readers'>,
+      { actor }: UserContext,
+    ): Promise<CommandOutput<'message:readers'>> {
       await requireParticipant(database, input.conversationId, actor.userId)
       const { seq, sender_id } = await requireMessage(input)
       const rows = await database.query(
@@ -200,7 +235,11 @@ async function messageById(em: Parameters<typeof run>[0], id: string, conversati
 }
 
 /** First and last position of a page. */
-function range(input: { before?: number; after?: number; around?: number }, lastSeq: number, limit: number): [number, number] {
+function range(
+  input: { before?: number; after?: number; around?: number },
+  lastSeq: number,
+  limit: number,
+): [number, number] {
   if (input.after !== undefined) return [input.after + 1, Math.min(lastSeq, input.after + limit)]
   if (input.around !== undefined) {
     const first = Math.max(1, Math.min(input.around - Math.floor(limit / 2), lastSeq - limit + 1))

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import * as p from '../kernel/primitives.ts'
 
-export const maxTitleLength = 255
+const maxTitleLength = 255
 const maxModels = 10
 /** More ids than any group may have are never worth reading. */
 const maxIds = 1000
@@ -40,10 +40,9 @@ export const message = z
     role: z.enum(['user', 'assistant', 'system']),
     type: z.enum(['text', 'image', 'video', 'audio', 'file', 'system']),
     content: z.string(),
-    replyTo: z
-      .object({ id: p.id, seq: p.position, senderId: p.id.optional(), excerpt: z.string() })
-      .optional()
-      .meta({ description: 'The excerpt follows the message replied to: when that is edited or deleted, so is the excerpt.' }),
+    replyTo: z.object({ id: p.id, seq: p.position, senderId: p.id.optional(), excerpt: z.string() }).optional().meta({
+      description: 'The excerpt follows the message replied to: when that is edited or deleted, so is the excerpt.',
+    }),
     forwardedFrom: z.object({ messageId: p.id, senderId: p.id.optional() }).optional(),
     mentions: z.array(p.id).optional().meta({ description: 'Ids of the participants named with @username.' }),
     reactions: z.array(z.object({ emoji: z.string(), userIds: z.array(p.id) })).optional(),
@@ -92,7 +91,7 @@ const presence = z
   .object({ userId: p.id, status: z.enum(['online', 'offline']), lastSeenAt: p.timestamp.optional() })
   .meta({ id: 'Presence' })
 
-export const sendInput = z.strictObject({
+const sendInput = z.strictObject({
   ...inConversation,
   clientId,
   type: z.enum(['text', 'image', 'video', 'audio', 'file']).default('text'),

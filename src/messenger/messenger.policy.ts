@@ -49,5 +49,6 @@ export function mayEdit(message: { sender_id: string | null; deleted_at: string 
 
 export function mayDeleteMessage(senderId: string | null, userId: string, type: Type, own: Role): void {
   if (senderId === userId) return
-  if (type !== 'group' || own === 'member') throw forbidden('Only its sender, or an owner or admin of a group, deletes a message.')
+  if (type !== 'group' || own === 'member')
+    throw forbidden('Only its sender, or an owner or admin of a group, deletes a message.')
 }

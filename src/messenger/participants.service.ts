@@ -8,7 +8,7 @@ import type { Fanout } from '../kernel/ports.ts'
 import { type ParticipantRow, participantColumns, presentParticipant } from './conversation.presenter.ts'
 import { type LockedConversation, lockConversation, nextChange, requireParticipant } from './conversation-lock.ts'
 import type { Conversations, People } from './conversations.service.ts'
-import type { CommandOutput, Participant, ParsedInput } from './messenger.contract.ts'
+import type { CommandOutput, ParsedInput, Participant } from './messenger.contract.ts'
 import { mayAdd, mayChangeRole, mayLeave, mayRemove } from './messenger.policy.ts'
 
 const listKey = z.tuple([keyTime, keyId])
@@ -27,7 +27,10 @@ export function createParticipants(deps: {
   const { database, fanout, conversations, users, maxGroupSize } = deps
 
   return {
-    async list(input: ParsedInput<'participant:list'>, { actor }: UserContext): Promise<CommandOutput<'participant:list'>> {
+    async list(
+      input: ParsedInput<'participant:list'>,
+      { actor }: UserContext,
+    ): Promise<CommandOutput<'participant:list'>> {
       await requireParticipant(database, input.conversationId, actor.userId)
       const after = input.cursor === undefined ? undefined : decodeCursor(input.cursor, listKey)
       const rows = await database.query(
@@ -170,7 +173,11 @@ export function createParticipants(deps: {
   }
 }
 
-async function participantRow(em: Connection, conversationId: string, userId: string): Promise<ParticipantRow | undefined> {
+async function participantRow(
+  em: Connection,
+  conversationId: string,
+  userId: string,
+): Promise<ParticipantRow | undefined> {
   const [row] = await run(
     em,
     sql<ParticipantRow>`

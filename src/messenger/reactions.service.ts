@@ -31,7 +31,8 @@ export function createReactions(deps: { database: Database; fanout: Fanout }) {
       )
       if (!message) throw notFound('message')
       if (message.deleted_at !== null) throw new AppError('gone', 'This message was deleted.')
-      if (added && message.kinds >= maxKinds) throw unprocessable(`A message takes at most ${maxKinds} different emoji.`)
+      if (added && message.kinds >= maxKinds)
+        throw unprocessable(`A message takes at most ${maxKinds} different emoji.`)
       const changed = added
         ? sql`insert into reactions (conversation_id, message_id, user_id, emoji, created_at)
             values (${conversationId}, ${messageId}, ${userId}, ${emoji}, clock_timestamp())

@@ -127,7 +127,8 @@ export function createReceipts(deps: { database: Database; fanout: Fanout; log: 
 
   return {
     read: (input: ParsedInput<'receipt:read'>, { actor }: UserContext) => advance(input, actor.userId, 'read'),
-    delivered: (input: ParsedInput<'receipt:delivered'>, { actor }: UserContext) => advance(input, actor.userId, 'delivered'),
+    delivered: (input: ParsedInput<'receipt:delivered'>, { actor }: UserContext) =>
+      advance(input, actor.userId, 'delivered'),
     /** Tells what is gathered, at once. */
     close(): void {
       for (const timer of timers.values()) clearTimeout(timer)

@@ -11,7 +11,10 @@ export const MessageSearch = defineEntity({
     words: p.string().columnType('tsvector'),
   },
   indexes: [
-    { name: 'message_search_words', expression: 'create index message_search_words on message_search using gin (words)' },
+    {
+      name: 'message_search_words',
+      expression: 'create index message_search_words on message_search using gin (words)',
+    },
   ],
 })
 

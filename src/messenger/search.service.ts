@@ -16,7 +16,10 @@ const searchKey = z.tuple([keyId])
  */
 export function createSearch({ database }: { database: Database }) {
   return {
-    async search(input: ParsedInput<'message:search'>, { actor }: UserContext): Promise<CommandOutput<'message:search'>> {
+    async search(
+      input: ParsedInput<'message:search'>,
+      { actor }: UserContext,
+    ): Promise<CommandOutput<'message:search'>> {
       const { query, conversationId, senderId, limit } = input
       if (conversationId) await requireParticipant(database, conversationId, actor.userId)
       const before = input.cursor === undefined ? undefined : decodeCursor(input.cursor, searchKey)[0]

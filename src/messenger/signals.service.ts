@@ -46,7 +46,10 @@ export function createSignals(deps: { database: Database; fanout: Fanout; presen
   }
 
   return {
-    async typing({ conversationId, isTyping }: ParsedInput<'typing'>, { actor }: UserContext): Promise<Record<string, never>> {
+    async typing(
+      { conversationId, isTyping }: ParsedInput<'typing'>,
+      { actor }: UserContext,
+    ): Promise<Record<string, never>> {
       // being in the room is the right to be heard in it; the rows are not asked for a signal
       if (!fanout.isInRoom(actor.userId, conversationId)) throw notFound('conversation')
       if (await isSmall(conversationId)) {
@@ -56,7 +59,10 @@ export function createSignals(deps: { database: Database; fanout: Fanout; presen
     },
 
     /** Strangers are left out without a word: whether they exist is not the watcher's to know. */
-    async watch({ userIds }: ParsedInput<'presence:watch'>, { actor, socketId }: UserContext): Promise<CommandOutput<'presence:watch'>> {
+    async watch(
+      { userIds }: ParsedInput<'presence:watch'>,
+      { actor, socketId }: UserContext,
+    ): Promise<CommandOutput<'presence:watch'>> {
       const people = await acquaintances([...new Set(userIds)], actor.userId)
       const ids = people.map(({ id }) => id)
       // watching first: who comes or goes while we look is then heard of

@@ -3,7 +3,7 @@ import type { Database } from '../database/database.ts'
 import type { UserContext } from '../kernel/operation.ts'
 import { smallConversation } from './conversation.presenter.ts'
 import type { Conversations } from './conversations.service.ts'
-import { type MessageRow, iso, messageColumns, presentMessage } from './message.presenter.ts'
+import { iso, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
 import type { CommandOutput, ParsedInput, SyncOutput } from './messenger.contract.ts'
 
 /** Further behind than this a conversation is given anew in place of its changes. */
@@ -11,6 +11,7 @@ const maxBehind = 500
 /** The newest messages of a conversation that is given anew. */
 const resetMessages = 50
 
+/** Where the server stands in a conversation of the user's. */
 interface Standing {
   id: string
   last_seq: number
@@ -41,47 +42,22 @@ export function createSync(deps: { database: Database; conversations: Pick<Conve
       // a minute less than the clock says is the client's affair: it knows when it asked
       const serverTime = new Date().toISOString()
 
-      const positions: SyncOutput['positions'] = {}
-      const behind: (Standing & { position: number })[] = []
-      const unknown: Standing[] = []
-      const present = new Set<string>()
-      const moved: string[] = []
-      for (const standing of standings) {
-        present.add(standing.id)
-        const position = named.get(standing.id)
-        // ahead of the server: the client's copy is of another past (a restored back-up)
-        if (position === undefined || position > standing.last_change || standing.last_change - position > maxBehind) {
-          unknown.push(standing)
-          continue
-        }
-        positions[standing.id] = position
-        if (position < standing.last_change) behind.push({ ...standing, position })
-        // new messages alone say what they change of the conversation
-        if (position < standing.shared_change || standing.own_moved) moved.push(standing.id)
-      }
-
+      const { behind, moved, unknown, removed, positions } = compare(standings, named)
       const changes = await changedMessages(behind, input.limit)
       for (const { id, last_change } of behind) {
-        if (changes.cutAt === undefined || changes.complete.has(id)) positions[id] = last_change
+        if (!changes.cutAt || changes.complete.has(id)) positions[id] = last_change
         else if (changes.cutAt.conversationId === id) positions[id] = changes.cutAt.change
       }
-
-      const resets: Standing[] = []
-      let room = changes.cutAt ? 0 : input.limit - changes.messages.length
-      // the first always fits, so that every page brings the client further
-      for (const standing of changes.cutAt ? [] : unknown) {
-        const rows = Math.min(standing.last_seq, resetMessages) + 1
-        if (rows > room && (resets.length > 0 || changes.messages.length > 0)) break
-        room -= rows
-        resets.push(standing)
-        positions[standing.id] = standing.last_change
-      }
+      const resets = changes.cutAt
+        ? []
+        : fitting(unknown, input.limit - changes.messages.length, changes.messages.length)
+      for (const { id, last_change } of resets) positions[id] = last_change
 
       return {
         conversations: await conversations.viewMany([...moved, ...resets.map(({ id }) => id)], actor.userId),
         messages: [...changes.messages, ...(await newestMessages(resets.map(({ id }) => id)))].map(presentMessage),
         receipts: since === null ? [] : await movedReceipts(Object.keys(positions), since),
-        removed: [...named.keys()].filter((id) => !present.has(id)),
+        removed,
         resets: resets.map(({ id }) => id),
         positions,
         serverTime,
@@ -113,9 +89,7 @@ export function createSync(deps: { database: Database; conversations: Pick<Conve
     const last = messages.at(-1) as MessageRow
     // the one that the limit cuts has brought all changes up to its last row's; those before it are complete
     const cut = rows[limit]?.conversation_id === last.conversation_id ? last.conversation_id : undefined
-    const complete = new Set(
-      messages.map(({ conversation_id }) => conversation_id).filter((id) => id !== cut),
-    )
+    const complete = new Set(messages.map(({ conversation_id }) => conversation_id).filter((id) => id !== cut))
     // those without changed messages that stand before the cut wait for the next page with the ones after it
     return { messages, complete, cutAt: { conversationId: cut, change: last.change } }
   }
@@ -162,4 +136,40 @@ export function createSync(deps: { database: Database; conversations: Pick<Conve
       ...(row.last_read_at !== null && { readAt: iso(row.last_read_at) }),
     }))
   }
+}
+
+/** Where the client stands against the server: conversation by conversation, in the order of the standings. */
+function compare(standings: Standing[], named: Map<string, number>) {
+  const present = new Set(standings.map(({ id }) => id))
+  const positions: SyncOutput['positions'] = {}
+  const behind: (Standing & { position: number })[] = []
+  const moved: string[] = []
+  const unknown: Standing[] = []
+  for (const standing of standings) {
+    const position = named.get(standing.id)
+    // ahead of the server: the client's copy is of another past (a restored back-up)
+    const isReset =
+      position === undefined || position > standing.last_change || standing.last_change - position > maxBehind
+    if (isReset) {
+      unknown.push(standing)
+      continue
+    }
+    positions[standing.id] = position
+    if (position < standing.last_change) behind.push({ ...standing, position })
+    // new messages alone say what they change of the conversation
+    if (position < standing.shared_change || standing.own_moved) moved.push(standing.id)
+  }
+  return { behind, moved, unknown, positions, removed: [...named.keys()].filter((id) => !present.has(id)) }
+}
+
+/** Those conversations to give anew that have room on a page; the first always has, so that every page leads further. */
+function fitting(unknown: Standing[], room: number, rowsBefore: number): Standing[] {
+  const resets: Standing[] = []
+  let left = room
+  for (const standing of unknown) {
+    left -= Math.min(standing.last_seq, resetMessages) + 1
+    if (left < 0 && (resets.length > 0 || rowsBefore > 0)) break
+    resets.push(standing)
+  }
+  return resets
 }

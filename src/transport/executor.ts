@@ -10,7 +10,11 @@ export interface Executor {
    * Runs an operation for a caller: access, rate limit, parsing, work. The same for sockets and REST.
    * @throws AppError and nothing else: what was not expected is logged and becomes `internal`
    */
-  execute(operation: Operation, input: unknown, context: Context & { actor?: Actor }): Promise<{ data: unknown; limit: LimitState | undefined }>
+  execute(
+    operation: Operation,
+    input: unknown,
+    context: Context & { actor?: Actor },
+  ): Promise<{ data: unknown; limit: LimitState | undefined }>
 }
 
 export function createExecutor(deps: { rateLimits: RateLimits; metrics: Metrics; log: Logger }): Executor {
@@ -52,13 +56,18 @@ export function createExecutor(deps: { rateLimits: RateLimits; metrics: Metrics;
 /** The first few of what is wrong: enough to mend it, bounded however large the input. */
 const maxFieldErrors = 10
 
-export function invalidRequest(error: z.ZodError): AppError {
+function invalidRequest(error: z.ZodError): AppError {
   const errors: FieldError[] = error.issues.slice(0, maxFieldErrors).map((issue) => ({
     path: [...issue.path, ...(issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [])].map(String).join('.'),
     message: issue.code === 'unrecognized_keys' ? 'is not known here' : issue.message,
   }))
   const [first] = errors
   const coded = error.issues.find((issue) => issue.code === 'custom' && issue.params?.code)
-  const code: ErrorCode = coded?.code === 'custom' && coded.params?.code === 'payload_too_large' ? 'payload_too_large' : 'invalid_request'
-  return new AppError(code, first?.path ? `${first.path}: ${first.message}` : (first?.message ?? 'The request is not valid.'), { errors })
+  const code: ErrorCode =
+    coded?.code === 'custom' && coded.params?.code === 'payload_too_large' ? 'payload_too_large' : 'invalid_request'
+  return new AppError(
+    code,
+    first?.path ? `${first.path}: ${first.message}` : (first?.message ?? 'The request is not valid.'),
+    { errors },
+  )
 }

@@ -1,10 +1,10 @@
-import type { Server } from 'socket.io'
 import type { Logger } from 'pino'
+import type { Server } from 'socket.io'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Fanout, MembershipChange } from '../kernel/ports.ts'
 import type { Cluster } from './cluster.ts'
 import { EncodedPayload } from './encoding.ts'
-import { room, type Rooms } from './rooms.ts'
+import { type Rooms, room } from './rooms.ts'
 import type { SocketData } from './socket-data.ts'
 
 /** A conversation's event as it travels: encoded once, sent as it is to every socket of every node. */
@@ -146,7 +146,8 @@ export function createFanout(deps: {
       void everywhere({ kind: 'signal', conversationId, event, json: JSON.stringify(payload), exceptUser })
     },
     toUsers(userIds, event, payload, exceptSocket) {
-      if (userIds.length > 0) void everywhere({ kind: 'users', userIds, event, json: JSON.stringify(payload), exceptSocket })
+      if (userIds.length > 0)
+        void everywhere({ kind: 'users', userIds, event, json: JSON.stringify(payload), exceptSocket })
     },
     toWatchers: (userId, event, payload) => emit([room.watchers(userId)], event, JSON.stringify(payload)),
     resync: (cause) => void everywhere({ kind: 'resync', cause }),

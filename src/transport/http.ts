@@ -1,5 +1,11 @@
 import cors from 'cors'
-import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler, type Response } from 'express'
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express'
 import helmet from 'helmet'
 import type { Logger } from 'pino'
 import { z } from 'zod'
@@ -149,7 +155,8 @@ function answerProblem(log: Logger): ErrorRequestHandler {
   return (error: unknown, req: Answering, res, next) => {
     if (res.headersSent) return next(error)
     const problem = asAppError(error)
-    if (problem.code === 'internal') log.error({ err: error, requestId: req.requestId }, 'a request failed unexpectedly')
+    if (problem.code === 'internal')
+      log.error({ err: error, requestId: req.requestId }, 'a request failed unexpectedly')
     const { retryAfterSeconds, limit, remaining, ...details } = problem.details ?? {}
     if (typeof retryAfterSeconds === 'number') {
       res.set('Retry-After', String(retryAfterSeconds))
@@ -179,7 +186,10 @@ function asAppError(error: unknown): AppError {
   // http-errors of the parsers and the router (a malformed body, a bad escape in the path) are the caller's
   const { status, expose } = error as { status?: number; expose?: boolean }
   if (typeof status === 'number' && status >= 400 && status < 500 && expose !== false) {
-    return new AppError(parserCodes[status] ?? 'invalid_request', parserCodes[status] ? 'The body cannot be taken.' : 'The request cannot be read.')
+    return new AppError(
+      parserCodes[status] ?? 'invalid_request',
+      parserCodes[status] ? 'The body cannot be taken.' : 'The request cannot be read.',
+    )
   }
   return new AppError('internal', 'Something went wrong on the server. The request id leads to its log.')
 }

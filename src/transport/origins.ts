@@ -8,7 +8,10 @@ export function createOriginCheck(config: { corsOrigins: readonly string[]; publ
   const allowed = new Set(config.corsOrigins)
   if (config.publicUrl) allowed.add(new URL(config.publicUrl).origin)
   return (origin: string | undefined, host: string | undefined): boolean =>
-    origin === undefined || allowed.has('*') || allowed.has(origin) || (host !== undefined && URL.parse(origin)?.host === host)
+    origin === undefined ||
+    allowed.has('*') ||
+    allowed.has(origin) ||
+    (host !== undefined && URL.parse(origin)?.host === host)
 }
 
 /**

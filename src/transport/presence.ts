@@ -49,10 +49,14 @@ export function createPresence(deps: {
   /** Whom a dead node took along; every node tells its own watchers. */
   async function lost(nodeId: string, { cluster, link }: { cluster: Cluster; link: NodeLink }): Promise<void> {
     const userIds = (await link.presence.of(nodeId)).filter((id) => !here.has(id))
-    const stillThere = await link.presence.among(cluster.peers().filter((peer) => peer !== nodeId), userIds)
+    const stillThere = await link.presence.among(
+      cluster.peers().filter((peer) => peer !== nodeId),
+      userIds,
+    )
     const lastSeenAt = new Date().toISOString()
     for (const userId of userIds) {
-      if (!stillThere.has(userId)) fanout.toWatchers(userId, 'presence:changed', { userId, status: 'offline', lastSeenAt })
+      if (!stillThere.has(userId))
+        fanout.toWatchers(userId, 'presence:changed', { userId, status: 'offline', lastSeenAt })
     }
   }
 

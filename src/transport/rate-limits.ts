@@ -1,4 +1,9 @@
-import { type IRateLimiterOptions, type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import {
+  type IRateLimiterOptions,
+  type RateLimiterAbstract,
+  RateLimiterMemory,
+  RateLimiterRes,
+} from 'rate-limiter-flexible'
 import { AppError } from '../kernel/errors.ts'
 import { type LimitName, limits } from '../kernel/limits.ts'
 
@@ -25,7 +30,9 @@ export interface RateLimits {
 export function createRateLimits(deps: {
   enabled: boolean
   /** Counters of all nodes together, and whether they can be asked; absent where this node is the only one. */
-  shared: { limiter(options: IRateLimiterOptions, insurance: RateLimiterAbstract): RateLimiterAbstract; isUp(): boolean } | undefined
+  shared:
+    | { limiter(options: IRateLimiterOptions, insurance: RateLimiterAbstract): RateLimiterAbstract; isUp(): boolean }
+    | undefined
 }): RateLimits {
   const { enabled, shared } = deps
   if (!enabled) return { consume: async () => undefined }
@@ -41,7 +48,10 @@ export function createRateLimits(deps: {
 
   return {
     async consume(name, key) {
-      const { own, common } = limiters.get(name) as { own: RateLimiterAbstract; common: RateLimiterAbstract | undefined }
+      const { own, common } = limiters.get(name) as {
+        own: RateLimiterAbstract
+        common: RateLimiterAbstract | undefined
+      }
       // asked before the command would have to time out
       const limiter = common && shared?.isUp() ? common : own
       try {

@@ -157,7 +157,8 @@ export function createRooms(io: Server, memberships: Memberships) {
         const listed = new Set(conversations.map(({ conversationId }) => room.conversation(conversationId)))
         for (const socket of sockets) {
           for (const name of socket.rooms) if (name.startsWith('c:') && !listed.has(name)) await refresh(name.slice(2))
-          for (const { conversationId, membersChange } of conversations) await joinRoom(socket, conversationId, membersChange)
+          for (const { conversationId, membersChange } of conversations)
+            await joinRoom(socket, conversationId, membersChange)
         }
       }
     },

@@ -9,7 +9,7 @@ import { textParser } from './encoding.ts'
 import type { Executor } from './executor.ts'
 import type { PresenceTracker } from './presence.ts'
 import type { RateLimits } from './rate-limits.ts'
-import { room, type Rooms } from './rooms.ts'
+import { type Rooms, room } from './rooms.ts'
 import { sessionContract } from './session.contract.ts'
 import type { SocketData } from './socket-data.ts'
 
@@ -74,7 +74,8 @@ export function serveSockets(deps: {
     greet(socket).then(
       () => next(),
       (error: unknown) => {
-        const { code, message } = error instanceof AppError ? error : new AppError('internal', 'Something went wrong on the server.')
+        const { code, message } =
+          error instanceof AppError ? error : new AppError('internal', 'Something went wrong on the server.')
         if (!(error instanceof AppError)) log.error({ err: error }, 'a handshake failed unexpectedly')
         next(Object.assign(new Error(message), { data: { code, message } }))
       },
@@ -88,7 +89,13 @@ export function serveSockets(deps: {
     const { token } = socket.handshake.auth
     if (typeof token !== 'string') throw new AppError('unauthenticated', 'The handshake needs auth: { token }.')
     const { actor, expiresAt } = await authenticator.authenticate(token)
-    const context = { actor, ip, socketId: socket.id, requestId: socket.id, userAgent: socket.handshake.headers['user-agent'] }
+    const context = {
+      actor,
+      ip,
+      socketId: socket.id,
+      requestId: socket.id,
+      userAgent: socket.handshake.headers['user-agent'],
+    }
     socket.data = { actor, context, expiresAt: expiresAt.getTime(), pending: 0, watching: [] } satisfies SocketData
   }
 
@@ -131,8 +138,10 @@ export function serveSockets(deps: {
       const result = await executor.execute(command, args[0] ?? {}, data.context)
       acknowledge?.({ ok: true, data: result.data })
     } catch (error) {
-      const expected = error instanceof AppError ? error : new AppError('internal', 'Something went wrong on the server.')
-      if (!(error instanceof AppError)) log.error({ err: error, command: commands.has(name) ? name : undefined }, 'a command failed')
+      const expected =
+        error instanceof AppError ? error : new AppError('internal', 'Something went wrong on the server.')
+      if (!(error instanceof AppError))
+        log.error({ err: error, command: commands.has(name) ? name : undefined }, 'a command failed')
       acknowledge?.({ ok: false, error: toCommandError(expected) })
     } finally {
       data.pending -= 1
@@ -187,7 +196,8 @@ export function serveSockets(deps: {
       const ids = new Set<string>()
       for (const socket of io.of('/').sockets.values()) ids.add((socket.data as SocketData).actor.sessionId)
       const live = await authenticator.liveSessions([...ids])
-      for (const id of ids) if (!live.has(id)) for (const socket of rooms.socketsIn(room.session(id))) socket.disconnect(true)
+      for (const id of ids)
+        if (!live.has(id)) for (const socket of rooms.socketsIn(room.session(id))) socket.disconnect(true)
     },
 
     drain(): void {
@@ -208,11 +218,12 @@ export function serveSockets(deps: {
   }
 }
 
-export type Sockets = ReturnType<typeof serveSockets>
-
 /** Bytes that wait for a socket, in the engine and in the connection under it. */
 function unreadBytes(socket: Socket): number {
-  const conn = socket.conn as unknown as { writeBuffer: { data?: string | Buffer }[]; transport: { socket?: { bufferedAmount?: number } } }
+  const conn = socket.conn as unknown as {
+    writeBuffer: { data?: string | Buffer }[]
+    transport: { socket?: { bufferedAmount?: number } }
+  }
   let bytes = conn.transport.socket?.bufferedAmount ?? 0
   for (const { data } of conn.writeBuffer) bytes += data?.length ?? 0
   return bytes

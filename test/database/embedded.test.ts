@@ -97,27 +97,54 @@ test('a lock of a process that runs is respected, also of another user’s', () 
   }
 })
 
+/** Takes the folder that a line names, at the millisecond that it names, and gives it back at the next empty line. */
 const contender = `
   import { lockFolder } from ${JSON.stringify(join(root, 'src/database/folder-lock.ts'))}
+  import { createInterface } from 'node:readline'
+  let unlock
   process.stdout.write('ready\\n')
-  await new Promise((resolve) => process.stdin.once('data', resolve))
-  try { lockFolder(process.argv[1]); process.stdout.write('has it\\n') } catch (error) { process.stdout.write(error.name + '\\n') }
-  process.stdin.on('end', () => process.exit())
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line === '') {
+      unlock?.()
+      unlock = undefined
+      process.stdout.write('free\\n')
+      continue
+    }
+    const [at, folder] = JSON.parse(line)
+    while (Date.now() < at);
+    try {
+      unlock = lockFolder(folder)
+      process.stdout.write('has it\\n')
+    } catch (error) {
+      process.stdout.write(error.name + '\\n')
+    }
+  }
 `
 
-test('of many processes that start at once on a stale lock, one has the folder', async () => {
-  const processes = Array.from({ length: 6 }, () =>
-    spawn(process.execPath, ['--input-type=module', '-e', contender, folder], { stdio: ['pipe', 'pipe', 'inherit'] }),
+test('of many processes that start at once, one has the folder, with no lock before and with a stale one', async () => {
+  const contenders = Array.from({ length: 6 }, () =>
+    spawn(process.execPath, ['--input-type=module', '-e', contender], { stdio: ['pipe', 'pipe', 'inherit'] }),
   )
-  const says = async ({ stdout }: (typeof processes)[number]) =>
-    String((await once(stdout, 'data', { signal: AbortSignal.timeout(20_000) }))[0]).trim()
+  const answers = () =>
+    Promise.all(
+      contenders.map(async ({ stdout }) =>
+        String((await once(stdout, 'data', { signal: AbortSignal.timeout(20_000) }))[0]).trim(),
+      ),
+    )
+  const tellAll = (line: string) => {
+    for (const { stdin } of contenders) stdin.write(`${line}\n`)
+    return answers()
+  }
+  const gone = deadPid()
   try {
-    await Promise.all(processes.map(says))
-    writeFileSync(join(folder, 'lock'), `${deadPid()}\n`)
-    const answers = processes.map(says)
-    for (const { stdin } of processes) stdin.write('go\n')
-    assert.deepEqual((await Promise.all(answers)).toSorted(), [...Array(5).fill('FolderInUseError'), 'has it'])
+    await answers()
+    for (let round = 0; round < 100; round++) {
+      if (round % 2) writeFileSync(join(folder, 'lock'), `${gone}\n`)
+      const outcomes = await tellAll(JSON.stringify([Date.now() + 10, folder]))
+      assert.deepEqual(outcomes.toSorted(), [...Array(5).fill('FolderInUseError'), 'has it'], `round ${round}`)
+      await tellAll('')
+    }
   } finally {
-    for (const { stdin } of processes) stdin.end()
+    for (const { stdin } of contenders) stdin.end()
   }
 })

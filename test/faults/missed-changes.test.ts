@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { sql } from 'kysely'
 import { connect, join, type Person, register } from '../support/people.ts'
 import { ownRedis, withoutOwnRedis } from '../support/services.ts'
 import {
@@ -61,6 +62,33 @@ async function advance(way: Way, answers: number, isDone: () => boolean): Promis
 
 const texts = (person: Person, conversationId: string) =>
   heardMessages(person, conversationId).map(({ content }) => content)
+
+test('a removal is acknowledged once the other node has taken it', { skip: withoutOwnRedis }, async (t) => {
+  const { nodes, database, link, ann, bob, eve } = await startDisturbed(t)
+  const id = await makeGroup(ann, bob, eve)
+  link.hold()
+  let isAcknowledged = false
+  const removing = ann.do('participant:remove', { conversationId: id, userId: eve.id }).then(() => {
+    isAcknowledged = true
+  })
+  await eventually('the removal is committed', async () => {
+    const gone = await database.database.query(sql`
+      select from participants where conversation_id = ${id} and user_id = ${eve.id} and left_at is not null`)
+    return gone.length > 0
+  })
+  await Promise.all([caughtUp(ann), caughtUp(bob), caughtUp(ann)])
+  assert.equal(isAcknowledged, false, 'the other node does not know of it')
+  link.release()
+  await removing
+  // typing is told to whoever is in the room; no row is read that would say that she is not
+  await bob.do('typing', { conversationId: id, isTyping: true })
+  await caughtUp(eve)
+  assert.deepEqual(
+    eve.heard.filter(({ event }) => event === 'typing'),
+    [],
+  )
+  assertSound(...nodes)
+})
 
 test('who is removed or added while rooms are read anew after a break, is, at whatever point', {
   skip: withoutOwnRedis,

@@ -122,7 +122,7 @@ for (const [how, signal] of [
   })
 }
 
-test('a lock held for ever on a conversation: its changes are refused in time, and others go on', {
+test('a lock held for ever on conversations: their changes are refused in time, and others go on', {
   skip: withoutServices,
 }, async (t) => {
   const { nodes, a, database } = await startScene(t, 1, { DATABASE_TIMEOUT_MS: '2000' })
@@ -131,11 +131,12 @@ test('a lock held for ever on a conversation: its changes are refused in time, a
     for (const person of [ann, bob]) person.close()
   })
   const [locked, free] = [await makeGroup(ann, bob), await makeGroup(ann, bob)]
+  const alsoLocked = [await makeGroup(ann, bob), await makeGroup(ann, bob), await makeGroup(ann, bob)]
   const { id: messageId } = await say(ann, locked)
   const late = { conversationId: locked, clientId: crypto.randomUUID(), content: 'late' }
 
   await database.database.transact(async (em) => {
-    await run(em, sql`select from conversations where id = ${locked} for update`)
+    await run(em, sql`select from conversations where id = any (${[locked, ...alsoLocked]}::uuid[]) for update`)
     let refusals = 0
     const refusal = async (asking: Promise<{ code: string; retryable: boolean }>) => {
       const started = performance.now()
@@ -145,8 +146,8 @@ test('a lock held for ever on a conversation: its changes are refused in time, a
       assert.ok(performance.now() - started < 8_000)
     }
     const refused = [
-      ...Array.from({ length: 3 }, () =>
-        refusal(ann.refused('message:send', { ...late, clientId: crypto.randomUUID() })),
+      ...alsoLocked.map((conversationId) =>
+        refusal(ann.refused('message:send', { conversationId, clientId: crypto.randomUUID(), content: 'late' })),
       ),
       refusal(bob.refused('message:send', late)),
       refusal(bob.refused('reaction:add', { conversationId: locked, messageId, emoji: '👍' })),

@@ -86,15 +86,18 @@ export async function say(person: Person, conversationId: string, content = `tex
   return { content, ...(await person.do('message:send', { conversationId, clientId: crypto.randomUUID(), content })) }
 }
 
+/** A field of an event, as the test expects it. */
+export const part = <T>(payload: { [key: string]: unknown }, name: string): T => payload[name] as T
+
 /** The messages that a person heard of a conversation, in the order heard. */
 export const heardMessages = (person: Person, conversationId: string): Message[] =>
   person.heard
     .filter(({ event, payload }) => event === 'messages:created' && payload.conversationId === conversationId)
-    .flatMap(({ payload }) => payload.messages as Message[])
+    .flatMap(({ payload }) => part<Message[]>(payload, 'messages'))
 
 export const hearsText = (person: Person, content: string) =>
-  person.hears('messages:created', ({ messages }) =>
-    (messages as Message[]).some((message) => message.content === content),
+  person.hears('messages:created', (payload) =>
+    part<Message[]>(payload, 'messages').some((message) => message.content === content),
   )
 
 /** What was on its way to this socket has arrived when this settles, since a socket keeps its order. */

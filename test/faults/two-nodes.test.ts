@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'kysely'
-import { createStore, type Message } from '../../src/client/index.ts'
+import { createStore, type Message, type Receipt } from '../../src/client/index.ts'
 import { connect, join, type Person } from '../support/people.ts'
 import { withoutServices } from '../support/services.ts'
 import {
@@ -11,6 +11,7 @@ import {
   heardMessages,
   hearsText,
   makeGroup,
+  part,
   say,
   startScene,
   storedMessages,
@@ -78,22 +79,22 @@ test('two nodes over Redis', { skip: withoutServices }, async (t) => {
     assert.deepEqual(reactions, [{ messageId, userId: bob.id, emoji: '👍', added: true }])
 
     await bob.do('receipt:read', { conversationId: id, seq: 1 })
-    const { receipts } = await ann.hears('receipts:changed', isHere)
-    assert.equal((receipts as { userId: string; lastReadSeq: number }[])[0]?.userId, bob.id)
+    const receipts = part<Receipt[]>(await ann.hears('receipts:changed', isHere), 'receipts')
+    assert.equal(receipts[0]?.userId, bob.id)
 
     await ann.do('message:edit', { conversationId: id, messageId, content: 'better' })
-    const { messages } = await bob.hears('messages:updated', isHere)
-    assert.equal((messages as Message[])[0]?.content, 'better')
+    const messages = part<Message[]>(await bob.hears('messages:updated', isHere), 'messages')
+    assert.equal(messages[0]?.content, 'better')
 
     await ann.do('message:delete', { conversationId: id, messageId })
     await bob.hears(
       'messages:updated',
-      (payload) => isHere(payload) && Boolean((payload.messages as Message[])[0]?.deletedAt),
+      (payload) => isHere(payload) && Boolean(part<Message[]>(payload, 'messages')[0]?.deletedAt),
     )
 
     await ann.do('conversation:update', { conversationId: id, title: 'renamed' })
-    const { conversation } = await bob.hears('conversation:updated', isHere)
-    assert.equal((conversation as { title: string }).title, 'renamed')
+    const renamed = part<{ title: string }>(await bob.hears('conversation:updated', isHere), 'conversation')
+    assert.equal(renamed.title, 'renamed')
 
     const cid = await join(b, 'cid')
     people.push(cid)
@@ -108,8 +109,8 @@ test('two nodes over Redis', { skip: withoutServices }, async (t) => {
     const id = await makeGroup(ann, bob)
     const device = await further(b, ann)
     await ann.do('conversation:settings', { conversationId: id, isPinned: true })
-    const { settings } = await device.hears('conversation:state', (payload) => payload.conversationId === id)
-    assert.equal((settings as { isPinned: boolean }).isPinned, true)
+    const state = await device.hears('conversation:state', (payload) => payload.conversationId === id)
+    assert.equal(part<{ isPinned: boolean }>(state, 'settings').isPinned, true)
   })
 
   await t.test('typing is heard at the other node, and not by the one who types', async () => {
@@ -150,8 +151,7 @@ test('two nodes over Redis', { skip: withoutServices }, async (t) => {
       (payload) => payload.userId === eve.id && payload.status === 'offline',
     )
     assert.equal(typeof gone.lastSeenAt, 'string')
-    const back = await connect(b, eve.session)
-    people.push(back)
+    await further(b, eve)
     await ann.hears('presence:changed', (payload) => payload.userId === eve.id && payload.status === 'online')
   })
 

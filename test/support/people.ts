@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { io, type Socket } from 'socket.io-client'
-import type { CommandError } from '../../src/kernel/errors.ts'
 import type { Session } from '../../src/identity/identity.contract.ts'
+import type { CommandError } from '../../src/kernel/errors.ts'
 import type { CommandInput, CommandOutput, MessengerCommand } from '../../src/messenger/messenger.contract.ts'
 
 const limitMs = 10_000
@@ -49,7 +49,12 @@ export async function register(url: string, name = 'user'): Promise<Session & { 
 
 /** A further socket of a person who has an account; at another node where `url` is another's. */
 export async function connect(url: string, session: Session & { refreshToken: string }): Promise<Person> {
-  const socket = io(url, { transports: ['websocket'], auth: { token: session.accessToken }, forceNew: true, reconnection: false })
+  const socket = io(url, {
+    transports: ['websocket'],
+    auth: { token: session.accessToken },
+    forceNew: true,
+    reconnection: false,
+  })
   const heard: Heard[] = []
   const waiting = new Set<() => void>()
   socket.onAny((event: string, payload: Heard['payload']) => {
@@ -92,7 +97,11 @@ export async function connect(url: string, session: Session & { refreshToken: st
         }
         const timer = setTimeout(() => {
           waiting.delete(look)
-          reject(new Error(`${session.user.username} did not hear ${event}; heard: ${heard.map((item) => item.event).join(', ')}`))
+          reject(
+            new Error(
+              `${session.user.username} did not hear ${event}; heard: ${heard.map((item) => item.event).join(', ')}`,
+            ),
+          )
         }, limitMs)
         waiting.add(look)
         look()

@@ -1,0 +1,124 @@
+import { sql } from 'kysely'
+import type { Database } from '../database/database.ts'
+import type { ConversationEvent } from '../kernel/ports.ts'
+import { iso } from './message.presenter.ts'
+import type { Message } from './messenger.contract.ts'
+
+/** A message as it is handed to the database function append_messages, and what that makes of it. */
+export interface NewMessage {
+  id: string
+  conversationId: string
+  senderId: string
+  clientId: string
+  /** SHA-256 of the input as it came, in hex. */
+  clientHash: string
+  type: Message['type']
+  content: string
+  replyToId?: string | undefined
+  forward?: { conversationId: string; messageId: string } | undefined
+  /** Lower-case usernames that the text mentions. */
+  names?: string[] | undefined
+  /** The socket that sent it; hears the acknowledgment in place of the event. */
+  socketId?: string | undefined
+}
+
+/** What append_messages answers; see its migration. */
+export interface Outcome {
+  at: string
+  /** By n; 0 where it was not stored. */
+  seqs: number[]
+  changes: number[]
+  refused: [n: number, why: 'busy' | 'absent' | 'reply' | 'source'][]
+  repeated: { n: number; same: boolean; id: string; seq: number; change: number; at: string }[]
+  replies: { n: number; id: string; seq: number; sender: string | null; excerpt: string }[]
+  forwards: { n: number; type: Message['type']; content: string; from: Message['forwardedFrom'] }[]
+  mentions: [n: number, userId: string][]
+  members: Record<string, string>
+}
+
+/** Stores a group of messages in one round trip and one transaction. No client id stands twice in a group. */
+export async function append(database: Pick<Database, 'query'>, group: NewMessage[]): Promise<Outcome> {
+  const batch = group.map((message, n) => ({
+    n,
+    conversation: message.conversationId,
+    sender: message.senderId,
+    id: message.id,
+    client: message.clientId,
+    hash: message.clientHash,
+    type: message.type,
+    content: message.content,
+    reply: message.replyToId,
+    source: message.forward && { conversation: message.forward.conversationId, id: message.forward.messageId },
+    names: message.names,
+  }))
+  const [row] = await database.query(
+    sql<{ outcome: Outcome }>`select append_messages(${JSON.stringify(batch)}::json) as outcome`,
+  )
+  return (row as { outcome: Outcome }).outcome
+}
+
+/** The stored messages as clients see them, by n, and one event a conversation with its messages in order of seq. */
+export function createdEvents(
+  group: NewMessage[],
+  outcome: Outcome,
+): { messages: Map<number, Message>; events: ConversationEvent[] } {
+  const replies = new Map(outcome.replies.map((reply) => [reply.n, reply]))
+  const forwards = new Map(outcome.forwards.map((forward) => [forward.n, forward]))
+  const mentions = Map.groupBy(outcome.mentions, ([n]) => n)
+  const createdAt = iso(outcome.at)
+
+  const messages = new Map<number, Message>()
+  const byConversation = new Map<string, { messages: Message[]; sockets: Set<string | undefined> }>()
+  for (const [n, message] of group.entries()) {
+    const seq = outcome.seqs[n] as number
+    const change = outcome.changes[n] as number
+    if (!seq) continue
+    const reply = replies.get(n)
+    const forward = forwards.get(n)
+    const mentioned = mentions.get(n)
+    const created: Message = {
+      id: message.id,
+      conversationId: message.conversationId,
+      seq,
+      change,
+      clientId: message.clientId,
+      senderId: message.senderId,
+      role: 'user',
+      type: forward?.type ?? message.type,
+      content: forward?.content ?? message.content,
+      ...(reply && {
+        replyTo: {
+          id: reply.id,
+          seq: reply.seq,
+          ...(reply.sender && { senderId: reply.sender }),
+          excerpt: reply.excerpt,
+        },
+      }),
+      ...(forward && { forwardedFrom: forward.from }),
+      ...(mentioned && { mentions: mentioned.map(([, userId]) => userId).sort() }),
+      status: 'sent',
+      createdAt,
+    }
+    messages.set(n, created)
+    const event = byConversation.get(message.conversationId)
+    if (event) {
+      event.messages.push(created)
+      event.sockets.add(message.socketId)
+    } else byConversation.set(message.conversationId, { messages: [created], sockets: new Set([message.socketId]) })
+  }
+
+  const events = Array.from(byConversation, ([conversationId, event]) => ({
+    conversationId,
+    membersChange: Number(outcome.members[conversationId]),
+    event: 'messages:created',
+    payload: {
+      conversationId,
+      prevChange: (event.messages[0]?.change ?? 1) - 1,
+      change: event.messages.at(-1)?.change ?? 0,
+      messages: event.messages,
+    },
+    // only a socket that sent every message of the event goes without it
+    exceptSocket: event.sockets.size === 1 ? [...event.sockets][0] : undefined,
+  }))
+  return { messages, events }
+}
