@@ -194,7 +194,7 @@ const messenger = [
     change int not null,
     primary key (conversation_id),
     constraint search_positions_conversation_id_foreign foreign key (conversation_id)
-      references conversations (id) on delete cascade
+      references conversations (id) on update cascade on delete cascade
   )`,
 
   /*

@@ -6,7 +6,7 @@ import { p } from '@mikro-orm/core'
  */
 export const idColumn = { id: p.uuid().primary() }
 
-export const timestamp = () => p.datetime(3).columnType('timestamptz')
+export const timestamp = () => p.datetime(6)
 
 export const createdAtColumn = { createdAt: timestamp().defaultRaw('now()') }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Thrown when another process has the data folder; its message is meant to be printed as it is. */
@@ -11,42 +11,43 @@ export class FolderInUseError extends Error {
   }
 }
 
+const attempts = 8
+const longestPauseMs = 80
+
 /**
  * Takes the data folder for this process: two processes on one embedded database would lose each other's rows in
- * silence. The lock file holds its owner's pid; one left by a process that is gone is taken over.
+ * silence. Each process announces itself by a file `lock.<pid>` and only then looks for others; so of two that start at
+ * once at least one sees the other, and gives way. Files of processes that are gone are removed.
  * @returns gives the folder back
  * @throws FolderInUseError
  */
 export function lockFolder(folder: string): () => void {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const file = join(folder, 'lock')
-  for (let attempt = 0; attempt < 10; attempt++) {
-    try {
-      writeFileSync(file, `${process.pid}\n`, { flag: 'wx' })
-      return () => rmSync(file, { force: true })
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
-    const owner = readOwner(file)
-    if (owner === undefined) continue
-    if (isRunning(owner)) throw new FolderInUseError(folder, owner)
-    removeStale(file, owner)
-  }
-  throw new Error(`The lock file ${file} changes all the time: too many processes start on this folder.`)
-}
-
-function readOwner(file: string): number | undefined {
-  try {
-    return Number.parseInt(readFileSync(file, 'utf8'), 10) || 0
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
+  const own = join(folder, `lock.${process.pid}`)
+  for (let attempt = 1; ; attempt++) {
+    writeFileSync(own, `${process.pid}\n`)
+    const owner = otherOwner(folder)
+    if (owner === undefined) return () => rmSync(own, { force: true })
+    rmSync(own, { force: true })
+    // the other may be giving way at this moment too: after a random pause one of them finds the folder free
+    if (attempt === attempts) throw new FolderInUseError(folder, owner)
+    pause(Math.random() * longestPauseMs)
   }
 }
 
-/** A container's process is often pid 1 again after a crash, so our own pid in a file that we did not write is stale. */
+/** A running process, other than this one, that has announced itself. */
+function otherOwner(folder: string): number | undefined {
+  for (const name of readdirSync(folder)) {
+    const pid = Number(/^lock\.(\d+)$/.exec(name)?.[1])
+    // a container's process is often pid 1 again after a crash: what bears our own pid is ours now
+    if (!pid || pid === process.pid) continue
+    if (isRunning(pid)) return pid
+    rmSync(join(folder, name), { force: true })
+  }
+  return undefined
+}
+
 function isRunning(pid: number): boolean {
-  if (pid === 0 || pid === process.pid) return false
   try {
     process.kill(pid, 0)
     return true
@@ -55,15 +56,5 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Renaming is atomic: of two processes that find the same stale file one wins, and notices if it caught a fresh one. */
-function removeStale(file: string, owner: number): void {
-  const aside = `${file}.${process.pid}`
-  try {
-    renameSync(file, aside)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-    throw error
-  }
-  if (readOwner(aside) === owner) rmSync(aside, { force: true })
-  else renameSync(aside, file)
-}
+/** The process has nothing else to do yet. */
+const pause = (ms: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)

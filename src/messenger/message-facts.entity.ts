@@ -14,6 +14,7 @@ export const MessageRevision = defineEntity({
     content: p.text(),
     editedAt: timestamp(),
   },
+  indexes: [{ name: 'message_revisions_conversation_id_message_id_index', properties: ['message'] }],
 })
 
 /** Someone named with @username in a message; the seq is kept beside it for the count of unread mentions. */

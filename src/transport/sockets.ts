@@ -181,7 +181,7 @@ export function serveSockets(deps: {
       else if (unreadBytes(socket) > maxUnreadBytes) {
         metrics.evictions.inc()
         log.warn({ socketId: socket.id }, 'a socket that does not read was closed')
-        socket.conn.close(true)
+        terminate(socket)
       }
     }
   }
@@ -216,6 +216,13 @@ export function serveSockets(deps: {
       }
     },
   }
+}
+
+/** Ends the connection without the farewell of WebSocket, which a client that does not read would not answer. */
+function terminate(socket: Socket): void {
+  const { transport } = socket.conn as unknown as { transport: { socket?: { terminate?(): void } } }
+  transport.socket?.terminate?.()
+  socket.conn.close(true)
 }
 
 /** Bytes that wait for a socket, in the engine and in the connection under it. */
