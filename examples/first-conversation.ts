@@ -1,19 +1,16 @@
 import { createClient } from '../src/client/index.ts'
 
 const url = process.argv[2] ?? 'http://localhost:3000'
+const password = 'correct horse battery'
 const [ann, ben] = [createClient({ url }), createClient({ url })]
-const name = (who: string) => `${who}-${Date.now()}`
-const account = (username: string) => ({ username, email: `${username}@example.org`, password: 'correct horse battery' })
-
-await ann.register(account(name('ann')))
-const { user } = await ben.register(account(name('ben')))
+await ann.login({ username: 'ann', password })
+const { user } = await ben.login({ username: 'ben', password })
 await Promise.all([ann.connect(), ben.connect()])
 
-ben.on('messages:created', ({ messages }) => console.log('ben hears:', messages.map((m) => m.content).join()))
+const heard = new Promise((resolve) => ben.on('messages:created', resolve))
 const { id } = await ann.command('conversation:create', { type: 'direct', participantIds: [user.id] })
-const { seq } = await ann.send(id, 'Hello Ben').acknowledged
-console.log('stored as message', seq)
-
-await ben.synced()
-console.log('ben has:', ben.store.get(id)?.messages.map((m) => m.content))
+const { seq } = await ann.send(id, 'Are you there?').acknowledged
+await heard
+const texts = ben.store.get(id)?.messages.map(({ content }) => content)
+console.log(`Stored as message ${seq}. Ben has:`, texts)
 await Promise.all([ann.close(), ben.close()])

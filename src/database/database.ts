@@ -83,12 +83,14 @@ async function initialise(config: DatabaseConfig): Promise<Orm> {
 
 async function underLock<T>(held: Kysely<unknown>, work: () => Promise<T>): Promise<T> {
   await sql`set statement_timeout = 0`.execute(held)
+  await sql`set lock_timeout = 0`.execute(held)
   await sql`select pg_advisory_lock(${migrationLock})`.execute(held)
   try {
     return await work()
   } finally {
     await sql`select pg_advisory_unlock(${migrationLock})`.execute(held)
     await sql`reset statement_timeout`.execute(held)
+    await sql`reset lock_timeout`.execute(held)
   }
 }
 

@@ -38,6 +38,8 @@ export function ormOptions({ dataDir, database }: DatabaseConfig) {
       // also how long a query waits for a free connection, when thousands of clients come back at once
       connectionTimeoutMillis: 15_000,
       statement_timeout: database.statementTimeoutMs,
+      // changes to a conversation that is held up for long must not take all connections
+      lock_timeout: Math.min(3_000, database.statementTimeoutMs),
       idle_in_transaction_session_timeout: database.statementTimeoutMs,
       keepAlive: true,
     },

@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts'
 
 const pauseMs = 1_000
 /** The index takes at most this part of one connection's time, so that under load the messages come first. */
-const share = 0.25
+const share = 0.05
 const conversationsAtOnce = 100
 const messagesOfOne = 200
 /** What a node that died had noted is found by looking for it. */

@@ -202,8 +202,8 @@ test('sync takes times of the calendar and positions by id', async () => {
     '2026-01-01T00:00:00+09:00',
   ]
   await allRefused(bad.map((since) => ['invalid_request', 'sync', { since }]))
-  await ann.do('sync', { since: '0001-01-01T00:00:00Z' })
-  await ann.do('sync', { since: '9999-12-31T23:59:59.999Z' })
+  await ann.do('sync', { since: '1900-01-01T00:00:00Z' })
+  await ann.do('sync', { since: '2199-12-31T23:59:59.999Z' })
   await allRefused([
     ['invalid_request', 'sync', { positions: { constructor: 1 } }],
     ['invalid_request', 'sync', { positions: [1] }],

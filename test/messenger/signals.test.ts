@@ -77,11 +77,12 @@ test('a deleted message takes no reactions, and any message at most fifty kinds'
   const acks = await Promise.all(
     kinds.map((emoji) => ben.ask('reaction:add', { conversationId, messageId: full.id, emoji })),
   )
-  assert.deepEqual(
-    acks.map((ack) => (ack.ok ? 'ok' : ack.error.code)),
-    [...Array(50).fill('ok'), 'unprocessable'],
-  )
-  await ann.do('reaction:add', { conversationId, messageId: full.id, emoji: kinds[0] as string })
+  assert.deepEqual(acks.map((ack) => (ack.ok ? 'ok' : ack.error.code)).sort(), [
+    ...Array(50).fill('ok'),
+    'unprocessable',
+  ])
+  const emoji = kinds[acks.findIndex(({ ok }) => ok)] as string
+  await ann.do('reaction:add', { conversationId, messageId: full.id, emoji })
 })
 
 test('reading is heard by the others together, moves one’s own state on all devices, and never goes back', async () => {

@@ -1,4 +1,4 @@
-import { randomBytes, randomInt } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { openDatabase } from '../../src/database/database.ts'
 import { startServer, type TestServer } from './server.ts'
@@ -12,14 +12,14 @@ export interface Backend extends TestServer {
 
 /**
  * Starts a server on the backend that the environment names: embedded; with DATABASE_URL on a PostgreSQL database of its
- * own, whose user may create databases; with REDIS_URL as well, linked to Redis under a number of its own, so that it
+ * own, whose user may create databases; with REDIS_URL as well, linked to Redis under a prefix of its own, so that it
  * does not take the nodes of other test files for its peers.
  */
 export async function startBackend(env: Record<string, string> = {}): Promise<Backend> {
   const { DATABASE_URL, REDIS_URL } = process.env
   if (!DATABASE_URL) return withEnd(await startServer(env), env, async () => {})
   const database = await createDatabase(DATABASE_URL)
-  const backend = { ...env, DATABASE_URL: database.url, REDIS_URL: REDIS_URL ? ownNumber(REDIS_URL) : '' }
+  const backend = { ...env, DATABASE_URL: database.url, REDIS_URL: REDIS_URL ?? '', REDIS_PREFIX: database.name }
   try {
     return withEnd(await startServer(backend), backend, database.drop)
   } catch (error) {
@@ -29,12 +29,12 @@ export async function startBackend(env: Record<string, string> = {}): Promise<Ba
 }
 
 /** A new, empty database on that PostgreSQL server. */
-export async function createDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
+export async function createDatabase(serverUrl: string): Promise<{ name: string; url: string; drop(): Promise<void> }> {
   const name = `kintsugi_test_${randomBytes(6).toString('hex')}`
   await onServer(serverUrl, `create database ${name}`)
   const url = new URL(serverUrl)
   url.pathname = name
-  return { url: url.href, drop: () => onServer(serverUrl, `drop database if exists ${name} with (force)`) }
+  return { name, url: url.href, drop: () => onServer(serverUrl, `drop database if exists ${name} with (force)`) }
 }
 
 async function onServer(url: string, statement: string): Promise<void> {
@@ -44,12 +44,6 @@ async function onServer(url: string, statement: string): Promise<void> {
   } finally {
     await server.close()
   }
-}
-
-function ownNumber(redisUrl: string): string {
-  const url = new URL(redisUrl)
-  url.pathname = `/${randomInt(1, 16)}`
-  return url.href
 }
 
 function withEnd(server: TestServer, env: Record<string, string>, remove: () => Promise<void>): Backend {

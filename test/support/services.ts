@@ -123,8 +123,8 @@ export async function useDatabase(on?: OwnService): Promise<OwnDatabase> {
   }
 }
 
-/** Servers that share a database, and events where there is a Redis. */
-export function startNodes(
+/** Servers that share a database, and events where there is a Redis. Where one does not start, none is left. */
+export async function startNodes(
   count: number,
   {
     database,
@@ -133,9 +133,13 @@ export function startNodes(
   }: { database: { url: string }; redis?: { url: string } | undefined } & Record<string, unknown>,
 ): Promise<TestServer[]> {
   const shared = { DATABASE_URL: database.url, DATABASE_POOL: '5', ...(redis && { REDIS_URL: redis.url }) }
-  return Promise.all(
-    Array.from({ length: count }, () => startServer({ ...shared, ...(env as Record<string, string>) })),
-  )
+  const starting = Array.from({ length: count }, () => startServer({ ...shared, ...(env as Record<string, string>) }))
+  const started = await Promise.allSettled(starting)
+  const nodes = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  const failure = started.find((one) => one.status === 'rejected')
+  if (!failure) return nodes
+  await Promise.all(nodes.map((node) => node.kill()))
+  throw failure.reason
 }
 
 function service(of: {
