@@ -224,7 +224,8 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
     const [row] = await database.query(
       sql<{ id: string }>`
         select id from conversations
-        where (direct_key = ${directKey} or (created_by = ${userId} and client_id = ${clientId})) and deleted_at is null`,
+        where (direct_key = ${directKey} or (created_by = ${userId} and client_id = ${clientId})) and deleted_at is null
+        order by client_id is not distinct from ${clientId}::text desc limit 1`,
     )
     if (!row) throw new AppError('conflict', 'This clientId belongs to a conversation that was deleted.')
     return await view(row.id, userId)

@@ -15,6 +15,10 @@ import type { SearchIndex } from './search-index.ts'
 const lockDeadlineMs = 5_000
 const lockRetryMs = 5
 
+/** From a group of this size on the server counts as loaded, and the next group is gathered for a moment. */
+const loadedGroup = 8
+const gatherMs = 2
+
 /**
  * The send path. Owns the messages that wait on this node, and stores them in groups: what arrives while a group is being
  * committed goes with the next one, so that groups grow with the load and a message on an idle server goes at once.
@@ -53,21 +57,25 @@ export function createMessageWriter(deps: {
   const queue = createMessageQueue<Sent>()
   let groups = 0
   let scheduled = false
+  let lastSize = 0
   const drained: (() => void)[] = []
 
   function schedule(): void {
     if (scheduled || groups >= maxGroups) return
     scheduled = true
-    // after this turn's reads, so that what arrives together goes together
-    setImmediate(() => {
-      scheduled = false
-      for (let group = queue.take(); group.length > 0; group = groups < maxGroups ? queue.take() : [])
-        void handle(group)
-    })
+    // an idle server sends at once, after this turn's reads; under load, those who were just acknowledged send again soon
+    if (lastSize < loadedGroup) setImmediate(start)
+    else setTimeout(start, gatherMs)
+  }
+
+  function start(): void {
+    scheduled = false
+    for (let group = queue.take(); group.length > 0; group = groups < maxGroups ? queue.take() : []) void handle(group)
   }
 
   async function handle(group: Waiting<Sent>[]): Promise<void> {
     groups += 1
+    lastSize = group.length
     const held = await settled(group)
     groups -= 1
     for (const { message } of group) if (!held.has(message.conversationId)) queue.release(message.conversationId)
