@@ -103,7 +103,7 @@ export interface OwnDatabase {
 
 /** A new, empty database: on `on`, or the server of DATABASE_URL, or else a server of its own. */
 export async function useDatabase(on?: OwnService): Promise<OwnDatabase> {
-  const given = on?.url ?? process.env.DATABASE_URL
+  const given = on?.url ?? (process.env.DATABASE_URL || undefined)
   const own = given ? undefined : await ownPostgres()
   await own?.start()
   const serverUrl = given ?? own?.url ?? ''
