@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { createStore } from '../../src/client/index.ts'
 import { type Backend, startBackend } from '../support/backend.ts'
 import {
   cast,
@@ -114,16 +115,20 @@ test('a deleted message leaves a tombstone: its words are nowhere to be found', 
   assert.ok(!JSON.stringify(everywhere).includes('zanzibar'))
 })
 
-test('who heard a reply hears of it anew when what it replies to is deleted: its words are in the excerpt', async () => {
+test('what a reply quotes is taken back with the message: a client that catches up has what a fresh reading shows', async () => {
   const conversationId = await openGroup(ann, ben)
   const first = await send(ann, conversationId, 'words to be taken back')
   const reply = await send(ben, conversationId, 'an answer', { replyToId: first.id })
-  const { positions } = await ben.do('sync', {})
+  const store = createStore()
+  store.reset(ben.id)
+  store.applySync(await ben.do('sync', {}))
+  const quoted = () => store.get(conversationId)?.messages.find(({ id }) => id === reply.id)?.replyTo
+  assert.equal(quoted()?.excerpt, 'words to be taken back')
   await ann.do('message:delete', { conversationId, messageId: first.id })
-  const { messages } = await ben.do('sync', { positions })
+  store.applySync(await ben.do('sync', { positions: store.positions() }))
   const now = await messageOf(ben, conversationId, reply.id)
   assert.equal(now.replyTo?.excerpt, '')
-  assert.deepEqual(messages.find(({ id }) => id === reply.id)?.replyTo, now.replyTo)
+  assert.deepEqual(quoted(), now.replyTo)
 })
 
 test('a repeated deletion changes nothing', async () => {
