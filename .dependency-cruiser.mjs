@@ -11,7 +11,7 @@ const anyFeature = `^src/(${features.join('|')})/`
 /** Matches a package whether it is installed or not, and its types. */
 const packages = (...names) => `(^|node_modules/)(@types/)?(${names.join('|')})(/|$)`
 const transports = packages('express', 'socket\\.io', 'passport[^/]*', 'helmet', 'cors')
-const vendors = packages('ioredis', '@socket\\.io/redis-adapter', 'openai', 'stripe', 'nodemailer', '@aws-sdk')
+const vendors = packages('ioredis', '@socket\\.io/redis-adapter', 'openai', 'openid-client', 'pg-boss', 'stripe', 'nodemailer', '@aws-sdk')
 
 const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to })
 

@@ -1,12 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { sql } from 'kysely'
 import type { Logger } from 'pino'
+import { createJobs } from './adapters/pg-boss.ts'
 import { createRedis } from './adapters/redis.ts'
+import { createMailer } from './adapters/smtp.ts'
 import type { Config } from './config.ts'
 import { openDatabase } from './database/database.ts'
 import { createIdentity } from './identity/index.ts'
+import { createDomainEvents } from './kernel/domain-events.ts'
 import { createMetrics } from './kernel/metrics.ts'
 import { createMemberships, createMessenger } from './messenger/index.ts'
 import { createAsyncApi } from './transport/asyncapi.ts'
@@ -14,6 +18,7 @@ import { createCluster } from './transport/cluster.ts'
 import { createDocs } from './transport/docs.ts'
 import { createExecutor } from './transport/executor.ts'
 import { createFanout } from './transport/fanout.ts'
+import { createGuesses } from './transport/guesses.ts'
 import { createHttp, type Readiness } from './transport/http.ts'
 import { createOpenApi } from './transport/openapi.ts'
 import { callerAddress, createOriginCheck } from './transport/origins.ts'
@@ -26,6 +31,8 @@ import { createSocketServer, serveSockets } from './transport/sockets.ts'
 const makeUpPauseMs = 500
 /** What is under way may take this long to end at a shutdown. */
 const finishMs = 5_000
+/** A job that is cut off is done again by another node. */
+const jobGraceMs = 1_500
 
 export interface App {
   /** Begins to listen; settles with the port. */
@@ -55,7 +62,23 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   const rooms = createRooms(io, createMemberships(database))
   const fanout = createFanout({ io, rooms, cluster, metrics, log })
 
-  const identity = createIdentity({ database, config, fanout, log })
+  const limiting = {
+    enabled: config.rateLimits,
+    shared: redis && cluster && { limiter: redis.limiter, isUp: cluster.isUp },
+  }
+  const events = createDomainEvents()
+  const jobs = createJobs({ store: database.jobStore, log })
+  const mailer = createMailer({ ...config.mail, outbox: join(config.dataDir, 'outbox'), log })
+  const identity = createIdentity({
+    database,
+    config: { ...config, publicUrl: config.publicUrl ?? `http://localhost:${config.port}` },
+    fanout,
+    events,
+    jobs,
+    mailer,
+    guesses: createGuesses(limiting),
+    log,
+  })
   const presence = createPresence({ fanout, touchLastSeen: identity.users.touchLastSeen, nodes, log })
   const messenger = createMessenger({
     database,
@@ -67,10 +90,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     maxGroupSize: config.maxGroupSize,
   })
 
-  const rateLimits = createRateLimits({
-    enabled: config.rateLimits,
-    shared: redis && cluster && { limiter: redis.limiter, isUp: cluster.isUp },
-  })
+  const rateLimits = createRateLimits(limiting)
   const executor = createExecutor({ rateLimits, metrics, log })
   const sockets = serveSockets({
     io,
@@ -151,6 +171,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
 
   return {
     async listen() {
+      await jobs.start()
       await cluster?.start()
       await new Promise<void>((resolve, reject) => {
         http.once('error', reject)
@@ -172,6 +193,8 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
         setTimeout(() => http.closeAllConnections(), 1_000).unref()
       })
       await presence.settled()
+      await jobs.stop(jobGraceMs)
+      mailer.close()
       await cluster?.close()
       await database.close()
     },

@@ -1,14 +1,14 @@
 import { MikroORM as EmbeddedORM } from '@mikro-orm/pglite'
 import { MikroORM as PostgresORM } from '@mikro-orm/postgresql'
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { CompiledQuery, type Kysely, type RawBuilder, sql } from 'kysely'
 import { AppError } from '../kernel/errors.ts'
+import type { Connection } from '../kernel/ports.ts'
 import { isUnavailable } from './failures.ts'
 import { lockFolder } from './folder-lock.ts'
 import { type DatabaseConfig, ormOptions } from './options.ts'
 
-/** Runs SQL, in a transaction or outside of one. What services are given. */
-export type Connection = Pick<SqlEntityManager, 'getKysely'>
+export type { Connection } from '../kernel/ports.ts'
 
 /**
  * The database as the features see it. Work that belongs together runs in `transact`, with the `em` that it is given and
@@ -23,10 +23,15 @@ export interface Database {
   transact<T>(work: (em: SqlEntityManager) => Promise<T>): Promise<T>
   /** One parametrised statement outside of a transaction. */
   query<T>(statement: RawBuilder<T>): Promise<T[]>
+  /** Where the job queue keeps its jobs: in this database, by connections of its own where there can be others. */
+  jobStore: JobStore
   /** Runs the migrations that the database does not have yet; many nodes may call it at once. Returns their names. */
   migrate(): Promise<string[]>
   close(): Promise<void>
 }
+
+/** PostgreSQL by its address, or statements on the embedded database: one with values, or several in one text without. */
+export type JobStore = { url: string } | { executeText(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> }
 
 /** Any fixed number: nodes that migrate the same database wait for each other on it. */
 const migrationLock = 7_205_931
@@ -52,8 +57,28 @@ export async function openDatabase(config: DatabaseConfig): Promise<Database> {
   }
   const connection = orm.em.getConnection().getClient() as Kysely<unknown>
 
+  /** On the one connection that there is, while nothing else runs on it. */
+  async function executeText(text: string, values: unknown[] = []): Promise<{ rows: unknown[] }> {
+    if (values.length > 0) {
+      const { rows } = await connection.executeQuery<unknown>(CompiledQuery.raw(text, values))
+      return { rows }
+    }
+    // several statements in one text, which the dialect would not take
+    const native = await (orm.em.getConnection() as unknown as { getNativeClient(): Promise<Pglite> }).getNativeClient()
+    return connection.connection().execute(async () => {
+      try {
+        return { rows: (await native.exec(text)).flatMap(({ rows = [] }) => rows) }
+      } catch (error) {
+        // a transaction that failed half-way must not stay open for those who come after
+        await native.exec('rollback').catch(() => undefined)
+        throw error
+      }
+    })
+  }
+
   return {
     embedded,
+    jobStore: config.database.url ? { url: config.database.url } : { executeText },
     em: () => orm.em.fork(),
     transact: (work) => translated(() => orm.em.fork().transactional(work)),
     query: (statement) => translated(async () => (await statement.execute(connection)).rows),
@@ -71,6 +96,8 @@ export async function openDatabase(config: DatabaseConfig): Promise<Database> {
 export async function run<T>(em: Connection, statement: RawBuilder<T>): Promise<T[]> {
   return (await statement.execute(em.getKysely() as unknown as Kysely<unknown>)).rows
 }
+
+type Pglite = { exec(text: string): Promise<{ rows?: unknown[] }[]> }
 
 type Orm = { em: SqlEntityManager; migrator: { up(): Promise<{ name: string }[]> }; close(): Promise<void> }
 

@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { z } from 'zod'
 import { type Connection, type Database, run } from '../database/database.ts'
 import { brokenUnique } from '../database/failures.ts'
+import type { AfterCommit, DomainEvents } from '../kernel/domain-events.ts'
 import { notFound } from '../kernel/errors.ts'
 import { newId } from '../kernel/ids.ts'
 import type { Context } from '../kernel/operation.ts'
@@ -10,6 +11,26 @@ import { taken, wrongCredentials } from './identity.errors.ts'
 import { hashPassword, verifyPassword } from './password.ts'
 import type { Sessions } from './sessions.service.ts'
 import { type AccountRow, presentMe } from './user.presenter.ts'
+
+interface AccountsDependencies {
+  database: Database
+  sessions: Sessions
+  events: DomainEvents
+}
+
+/** What an account begins with. */
+export interface NewAccount {
+  username: string
+  displayName: string
+  email?: string | undefined
+  /** The address was proved by whoever vouches for it. */
+  emailVerified?: boolean
+  passwordHash?: string
+  locale?: string | undefined
+  referralCode?: string | undefined
+}
+
+export type Accounts = ReturnType<typeof createAccounts>
 
 type Input<Name extends keyof typeof identityContract> = z.output<(typeof identityContract)[Name]['input']>
 
@@ -22,7 +43,28 @@ const account = sql`id, kind, username, email, display_name as "displayName", lo
  * emails are unique without regard to case, by the database's indexes alone; emails are stored in lower case, passwords
  * as argon2id hashes of exactly what was typed.
  */
-export function createAccounts(database: Database, sessions: Sessions) {
+export function createAccounts({ database, sessions, events }: AccountsDependencies) {
+  /**
+   * Adds a person's account in the transaction, with all that later features add to it. What it returns besides is to be
+   * called after the commit. A broken unique index is the caller's to translate, by `refusingTaken`.
+   */
+  async function create(em: Connection, fields: NewAccount): Promise<{ user: AccountRow; afterCommit: AfterCommit }> {
+    const id = newId()
+    const verified = fields.emailVerified ? sql`now()` : sql`null`
+    const user = await single(
+      em,
+      sql`
+        insert into users (id, username, email, email_verified_at, password_hash, display_name, locale,
+          referral_code_used)
+        values (${id}, ${fields.username}, ${fields.email?.toLowerCase() ?? null}, ${verified},
+          ${fields.passwordHash ?? null}, ${fields.displayName}, ${fields.locale ?? 'en'},
+          ${fields.referralCode ?? null})
+        returning ${account}`,
+    )
+    const afterCommit = await events.publish(em, 'user.registered', { userId: id, referralCode: fields.referralCode })
+    return { user, afterCommit }
+  }
+
   /**
    * Creates an account and its first login.
    * @throws AppError conflict where username or email is taken
@@ -30,20 +72,19 @@ export function createAccounts(database: Database, sessions: Sessions) {
   async function register(input: Input<'auth:register'>, context: Context): Promise<Session> {
     // outside of the transaction: it takes tens of milliseconds
     const passwordHash = await hashPassword(input.password)
-    return refusingTaken(() =>
+    const { session, afterCommit } = await refusingTaken(() =>
       database.transact(async (em) => {
-        const id = newId()
-        const user = await single(
-          em,
-          sql`
-            insert into users (id, username, email, password_hash, display_name, locale, referral_code_used)
-            values (${id}, ${input.username}, ${input.email.toLowerCase()}, ${passwordHash},
-              ${input.displayName ?? input.username}, ${input.locale ?? 'en'}, ${input.referralCode ?? null})
-            returning ${account}`,
-        )
-        return { user: presentMe(user), ...(await sessions.open(em, id, context)) }
+        const { user, afterCommit } = await create(em, {
+          ...input,
+          passwordHash,
+          displayName: input.displayName ?? input.username,
+        })
+        const tokens = await sessions.open(em, user.id, context)
+        return { session: { user: presentMe(user), ...tokens }, afterCommit }
       }),
     )
+    await afterCommit()
+    return session
   }
 
   /**
@@ -91,7 +132,7 @@ export function createAccounts(database: Database, sessions: Sessions) {
     return presentMe(row)
   }
 
-  return { register, login, get, update }
+  return { create, register, login, get, update }
 }
 
 async function single(em: Connection, statement: RawBuilder<unknown>): Promise<AccountRow> {
@@ -101,7 +142,7 @@ async function single(em: Connection, statement: RawBuilder<unknown>): Promise<A
 }
 
 /** Which of two accounts was first is the unique indexes' to say: asking before writing would leave a gap. */
-async function refusingTaken<T>(work: () => Promise<T>): Promise<T> {
+export async function refusingTaken<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {

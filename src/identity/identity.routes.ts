@@ -1,12 +1,12 @@
 import { AppError } from '../kernel/errors.ts'
 import { operation, publicOperation, type Route } from '../kernel/operation.ts'
-import type { createAccounts } from './accounts.service.ts'
+import type { Accounts } from './accounts.service.ts'
 import { identityContract as contract } from './identity.contract.ts'
 import type { Sessions } from './sessions.service.ts'
 import type { createUsers } from './users.service.ts'
 
 interface Services {
-  accounts: ReturnType<typeof createAccounts>
+  accounts: Accounts
   sessions: Sessions
   users: ReturnType<typeof createUsers>
 }

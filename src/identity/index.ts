@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
-import type { Fanout } from '../kernel/ports.ts'
+import type { DomainEvents } from '../kernel/domain-events.ts'
+import type { Fanout, Guesses, Jobs, Mailer, OpenIdProvider } from '../kernel/ports.ts'
 import { tokenKey } from './access-token.ts'
 import { createAccounts } from './accounts.service.ts'
 import { createAuthenticator } from './authenticator.ts'
@@ -11,21 +12,37 @@ import { createUsers } from './users.service.ts'
 
 interface IdentityDependencies {
   database: Database
-  config: { jwtSecret: string; accessTokenSeconds: number }
-  /** Ends the sockets of logins that were revoked. */
-  fanout: Pick<Fanout, 'closeSessions'>
+  config: {
+    jwtSecret: string
+    accessTokenSeconds: number
+    passwordHash: { memoryKib: number; iterations: number }
+    openIdProviders: readonly OpenIdProvider[]
+    telegramBotToken: string | undefined
+    /** Where people reach the server, for links in mails and for providers to lead back to. */
+    publicUrl: string
+    /** Origins that a login elsewhere may lead back to, beside that of `publicUrl`. */
+    corsOrigins: readonly string[]
+  }
+  /** Ends the sockets of logins that were revoked and of people who were banned; tells people what concerns them. */
+  fanout: Pick<Fanout, 'closeSessions' | 'closeUsers' | 'toUsers'>
+  events: DomainEvents
+  jobs: Jobs
+  mailer: Mailer
+  guesses: Guesses
   log: Logger
 }
 
 /** Builds accounts, logins and the verification of access tokens. Holds nothing that needs closing. */
-export function createIdentity({ database, config, fanout, log }: IdentityDependencies) {
+export function createIdentity(deps: IdentityDependencies) {
+  const { database, config, fanout, events, log } = deps
   const key = tokenKey(config.jwtSecret)
   const sessions = createSessions({ database, fanout, log, key, accessTokenSeconds: config.accessTokenSeconds })
+  const accounts = createAccounts({ database, sessions, events })
   const users = createUsers(database)
   const { authenticate, liveSessions, accept } = createAuthenticator(database, key)
 
   return {
-    routes: identityRoutes({ accounts: createAccounts(database, sessions), sessions, users }),
+    routes: identityRoutes({ accounts, sessions, users }),
     /** For the socket handshake. */
     authenticator: { authenticate, liveSessions },
     /** For REST: Express middleware with the same rules; sets `req.authentication`. */

@@ -14,7 +14,9 @@ const schema = defineEntity({
     user: () => p.manyToOne(User).deleteRule('cascade').index('refresh_tokens_user'),
     familyId: p.uuid().index('refresh_tokens_family'),
     /** What the login came from: `{ name, userAgent, ip }`. */
-    device: p.json<{ userAgent?: string; ip?: string }>().nullable(),
+    device: p.json<{ name?: string; userAgent?: string; ip?: string }>().nullable(),
+    /** When its family began, by a proof of who the user is. */
+    loggedInAt: timestamp(),
     expiresAt: timestamp(),
     rotatedAt: timestamp().nullable(),
     revokedAt: timestamp().nullable(),

@@ -1,5 +1,5 @@
 import { createHash, type KeyObject, randomBytes } from 'node:crypto'
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Logger } from 'pino'
 import { type Connection, type Database, run } from '../database/database.ts'
 import { newId } from '../kernel/ids.ts'
@@ -10,7 +10,7 @@ import type { Tokens } from './identity.contract.ts'
 import { banned, loginEnded } from './identity.errors.ts'
 
 /** A login that is not refreshed for so long ends. */
-const refreshTokenDays = 7
+export const refreshTokenDays = 7
 
 /**
  * Two tabs share one stored token and may refresh at once: for so long after its trade a token still gets a successor.
@@ -67,7 +67,8 @@ export function createSessions({ database, fanout, log, key, accessTokenSeconds 
       )
       if (!user || !token?.live) throw loginEnded()
       // returned, not thrown: the revocation has to be committed
-      if (token.replayed) return { stolen: { userId: user.id, ...(await revoke(em, user.id, token.familyId)) } }
+      if (token.replayed)
+        return { stolen: { userId: user.id, ...(await revoke(em, user.id, sql`family_id = ${token.familyId}`)) } }
       if (user.banned) throw banned()
       // the first trade counts: the grace does not start anew with each use
       await run(
@@ -88,9 +89,19 @@ export function createSessions({ database, fanout, log, key, accessTokenSeconds 
   async function close({ userId, sessionId }: Actor, which: 'this' | 'all'): Promise<void> {
     const { sessionIds } = await database.transact(async (em) => {
       await lockUser(em, sql`${userId}`)
-      return revoke(em, userId, which === 'this' ? sessionId : undefined)
+      return revoke(em, userId, which === 'this' ? sql`family_id = ${sessionId}` : sql`true`)
     })
     fanout.closeSessions(sessionIds)
+  }
+
+  /**
+   * Ends every login of the user but that one, in the transaction of what made it necessary. The user's row is locked
+   * from here on. What it returns ends their sockets, after the commit.
+   */
+  async function endAll(em: Connection, userId: string, exceptSessionId?: string): Promise<() => void> {
+    await lockUser(em, sql`${userId}`)
+    const { sessionIds } = await revoke(em, userId, exceptSessionId ? sql`family_id <> ${exceptSessionId}` : sql`true`)
+    return () => fanout.closeSessions(sessionIds)
   }
 
   /** Adds a token to a family. The user's row is locked. Expired tokens of the user go: nothing asks for them again. */
@@ -101,8 +112,9 @@ export function createSessions({ database, fanout, log, key, accessTokenSeconds 
       em,
       sql`
         with expired as (delete from refresh_tokens where user_id = ${actor.userId} and expires_at <= now())
-        insert into refresh_tokens (token_hash, user_id, family_id, device, expires_at)
+        insert into refresh_tokens (token_hash, user_id, family_id, device, logged_in_at, expires_at)
         values (${hashOf(refreshToken)}, ${actor.userId}, ${actor.sessionId}, ${JSON.stringify(device)}::jsonb,
+          coalesce((select min(logged_in_at) from refresh_tokens where family_id = ${actor.sessionId}), now()),
           now() + make_interval(days => ${refreshTokenDays}))`,
     )
     return {
@@ -112,7 +124,7 @@ export function createSessions({ database, fanout, log, key, accessTokenSeconds 
     }
   }
 
-  return { open, refresh, close }
+  return { open, refresh, close, endAll }
 }
 
 interface LockedUser {
@@ -132,13 +144,13 @@ async function lockUser(em: Connection, id: ReturnType<typeof sql>): Promise<Loc
   return user
 }
 
-/** Revokes one family of the user, or all; returns the ids of those that were live. The user's row is locked. */
-async function revoke(em: Connection, userId: string, familyId?: string): Promise<{ sessionIds: string[] }> {
+/** Revokes those of the user's tokens that `which` says; returns the ids of the families that were live. The user's row is locked. */
+async function revoke(em: Connection, userId: string, which: RawBuilder<unknown>): Promise<{ sessionIds: string[] }> {
   const rows = await run(
     em,
     sql<{ familyId: string }>`
       update refresh_tokens set revoked_at = now()
-      where user_id = ${userId} and revoked_at is null and ${familyId ? sql`family_id = ${familyId}` : sql`true`}
+      where user_id = ${userId} and revoked_at is null and ${which}
       returning family_id as "familyId"`,
   )
   return { sessionIds: [...new Set(rows.map((row) => row.familyId))] }

@@ -18,7 +18,12 @@ const schema = defineEntity({
     avatarId: p.uuid().nullable(),
     locale: p.text().default('en'),
     role: p.enum(['user', 'viewer', 'operator', 'moderator', 'admin', 'super_admin'] as const).default('user'),
+    /** Single rights beside the role's. */
+    permissions: p.json<string[]>().defaultRaw("'[]'"),
     referralCodeUsed: p.text().nullable(),
+    stripeCustomerId: p.text().nullable().unique('users_stripe_customer_id_unique'),
+    /** Answers of agents come from the offline model, whatever is configured. */
+    mockModeEnabled: p.boolean().default(false),
     bannedAt: timestamp().nullable(),
     banReason: p.text().nullable(),
     lastSeenAt: timestamp().nullable(),

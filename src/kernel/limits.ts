@@ -8,6 +8,9 @@ export const limits = {
   refresh: { points: 60, seconds: 60 },
   connect: { points: 60, seconds: 60 },
   account: { points: 120, seconds: 60 },
+  /** What begins at another service, or with a code from a mail. */
+  identity: { points: 30, seconds: 300 },
+  staff: { points: 600, seconds: 60 },
   user_search: { points: 60, seconds: 60 },
   conversation_create: { points: 60, seconds: 60 },
   participants: { points: 600, seconds: 60 },
@@ -20,3 +23,23 @@ export const limits = {
 } as const satisfies Record<string, { points: number; seconds: number }>
 
 export type LimitName = keyof typeof limits
+
+/**
+ * What may be guessed, and how often: after `free` attempts within `seconds` each further one waits, twice as long as the
+ * one before, up to `longestPause` seconds. A pause per account and address hits the guesser and not the owner; the
+ * ones per account alone are generous, since anyone can use them up for somebody else.
+ */
+export const guards = {
+  /** A password, by account and address. */
+  password: { free: 5, seconds: 86_400, longestPause: 900 },
+  /** A password, by account from anywhere. */
+  password_of_account: { free: 50, seconds: 3600, longestPause: 60 },
+  /** Any account's password, by address. */
+  password_from_address: { free: 40, seconds: 3600, longestPause: 900 },
+  /** A one-time code or token, by account, or by address where there is no account. */
+  code: { free: 10, seconds: 3600, longestPause: 900 },
+  /** Mails that one can have sent to an address. */
+  mail: { free: 3, seconds: 3600, longestPause: 1800 },
+} as const satisfies Record<string, { free: number; seconds: number; longestPause: number }>
+
+export type GuardName = keyof typeof guards

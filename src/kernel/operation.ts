@@ -1,5 +1,10 @@
 import type { z } from 'zod'
+import type { ErrorCode } from './errors.ts'
 import type { LimitName } from './limits.ts'
+import type { Reply } from './reply.ts'
+import type { Role } from './roles.ts'
+
+export type { Role } from './roles.ts'
 
 /** Who asks. Comes from a verified access token, never from the request's body. */
 export interface Actor {
@@ -9,8 +14,6 @@ export interface Actor {
   role: Role
 }
 
-export type Role = 'user' | 'viewer' | 'operator' | 'moderator' | 'admin' | 'super_admin'
-
 /** What an operation knows of the request around it. */
 export interface Context {
   requestId: string
@@ -19,6 +22,16 @@ export interface Context {
   userAgent: string | undefined
   /** The socket that sent the command; its user's other sockets still hear the events. */
   socketId?: string
+  /** What only a REST request has. */
+  request?: RequestFacts
+}
+
+/** The parts of a REST request that few operations need. */
+export interface RequestFacts {
+  header(name: string): string | undefined
+  cookie(name: string): string | undefined
+  /** The body as it came, for signatures over it; only on routes with `body: 'raw'`. */
+  rawBody?: Buffer
 }
 
 export interface UserContext extends Context {
@@ -30,6 +43,10 @@ export interface Contract<I extends z.ZodType = z.ZodType, O extends z.ZodType =
   summary: string
   input: I
   output: O
+  /** Codes of this operation's own, beside those that any request may meet. */
+  errors?: readonly ErrorCode[]
+  /** A request and its answer, for the documents; a test holds them against the shapes. */
+  example?: { input?: z.input<I>; output?: z.input<O> }
 }
 
 /**
@@ -41,7 +58,12 @@ export interface Contract<I extends z.ZodType = z.ZodType, O extends z.ZodType =
  */
 export type Operation = (
   | { access: 'public'; run(input: never, context: Context): Promise<unknown> }
-  | { access: 'user'; run(input: never, context: UserContext): Promise<unknown> }
+  | {
+      access: 'user'
+      /** Who stands lower is refused. */
+      role: Role
+      run(input: never, context: UserContext): Promise<unknown>
+    }
 ) & {
   /** `domain:verb`: the socket command and the OpenAPI operation id. */
   name: string
@@ -49,24 +71,25 @@ export type Operation = (
   limit: LimitName | undefined
 }
 
-/** Declares an operation for signed-in callers; `run`'s types follow from the contract. */
+/** Declares an operation for signed-in callers, of at least that role; `run`'s types follow from the contract. */
 export function operation<I extends z.ZodType, O extends z.ZodType>(
   name: string,
   contract: Contract<I, O>,
-  run: (input: z.output<I>, context: UserContext) => Promise<z.input<O>>,
+  run: (input: z.output<I>, context: UserContext) => Promise<z.input<O> | Reply<z.input<O>>>,
   limit?: LimitName,
+  role: Role = 'user',
 ): Operation {
-  return { name, contract, limit, access: 'user', run }
+  return { name, contract: contract as Contract, limit, access: 'user', role, run }
 }
 
 /** Declares an operation for callers without an account, such as `auth:login`. */
 export function publicOperation<I extends z.ZodType, O extends z.ZodType>(
   name: string,
   contract: Contract<I, O>,
-  run: (input: z.output<I>, context: Context) => Promise<z.input<O>>,
+  run: (input: z.output<I>, context: Context) => Promise<z.input<O> | Reply<z.input<O>>>,
   limit: LimitName,
 ): Operation {
-  return { name, contract, limit, access: 'public', run }
+  return { name, contract: contract as Contract, limit, access: 'public', run }
 }
 
 /** An operation on a REST address. Path parameters, query and body together make its input. */
@@ -75,8 +98,12 @@ export interface Route {
   /** Express path below `/v1`, such as `/conversations/:conversationId/messages`. */
   path: string
   operation: Operation
-  /** The status of success; 200 unless said otherwise. 204 sends no body. */
-  status?: 200 | 201 | 204
+  /** The status of success; 200 unless said otherwise. 204 sends no body, 302 a `Location` from the operation's Reply. */
+  status?: 200 | 201 | 202 | 204 | 302
+  /** The content type of success where it is not JSON. */
+  produces?: string
+  /** 'raw': the operation reads `request.rawBody`, and its input is empty. */
+  body?: 'raw'
   /** The section of the API document. */
   tag: string
 }

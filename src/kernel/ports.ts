@@ -1,4 +1,9 @@
+import type { SqlEntityManager } from '@mikro-orm/sql'
+import type { GuardName } from './limits.ts'
 import type { Actor } from './operation.ts'
+
+/** Runs SQL, in a transaction or outside of one. What services are given. */
+export type Connection = Pick<SqlEntityManager, 'getKysely'>
 
 /** What a verified access token says. */
 export interface Authentication {
@@ -75,8 +80,57 @@ export interface Fanout {
   isInRoom(userId: string, conversationId: string): boolean
   /** Ends the sockets of these logins. */
   closeSessions(sessionIds: string[]): void
-  /** Ends all sockets of these users. */
-  closeUsers(userIds: string[]): void
+  /** Ends all sockets of these users, after telling them why by an event. */
+  closeUsers(userIds: string[], farewell: { event: string; payload: unknown }): void
+}
+
+/** Work that outlives a request and a process: kept in the database, done once by one of the nodes, retried. */
+export interface Jobs {
+  /** Declares a queue and what is done with its jobs, before `start`. Handlers are idempotent: a job may run again. */
+  define<T extends object>(queue: {
+    name: string
+    /** An attempt that takes longer is given up and tried again. */
+    expireSeconds: number
+    /** Attempts after the first, each after twice the pause of the one before. */
+    retries: number
+    retryDelaySeconds?: number
+    /** A cron expression (UTC) by which a job is made, with empty data; one at a time over all nodes. */
+    schedule?: string
+    handle(data: T, job: { id: string; signal: AbortSignal }): Promise<void>
+  }): JobQueue<T>
+  start(): Promise<void>
+  /** Takes no further jobs and lets those under way end, for as long as given. */
+  stop(graceMs: number): Promise<void>
+}
+
+export interface JobQueue<T extends object> {
+  /** Adds a job in the transaction; calling what it returns after the commit lets this node begin at once. */
+  enqueue(em: Connection, data: T, options?: { startAfterSeconds?: number }): Promise<() => void>
+}
+
+/** A mail to one person. Texts only: a mail that holds a code needs no more. */
+export interface Mail {
+  to: string
+  subject: string
+  text: string
+}
+
+export interface Mailer {
+  /** Settles when the mail server has taken it. @throws where it has not; the mail may be sent again */
+  send(mail: Mail): Promise<void>
+  close(): void
+}
+
+/** Attempts at guessing something, counted over all nodes. */
+export interface Guesses {
+  /**
+   * Counts an attempt before it is judged, so that many at once cannot slip through; after the free ones each has to
+   * wait longer than the one before.
+   * @throws AppError rate_limited with `retryAfterSeconds`
+   */
+  attempt(guard: GuardName, key: string): Promise<void>
+  /** Forgets the attempts, after one that was right. */
+  forgive(guard: GuardName, key: string): Promise<void>
 }
 
 /** What the nodes say to each other besides events, and whether they can. Implemented over Redis. */
@@ -105,4 +159,15 @@ export interface NodeLink {
 /** Which users have a socket anywhere. */
 export interface Presence {
   onlineAmong(userIds: string[]): Promise<Set<string>>
+}
+
+/** An OpenID Connect provider that people may log in by. */
+export interface OpenIdProvider {
+  /** As it stands in addresses and in `user_identities`. */
+  name: string
+  label: string
+  issuer: string
+  clientId: string
+  clientSecret: string
+  scope: string
 }

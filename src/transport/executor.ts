@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import { AppError, type ErrorCode, type FieldError } from '../kernel/errors.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Actor, Context, Operation, UserContext } from '../kernel/operation.ts'
+import { isAtLeast, type Role } from '../kernel/roles.ts'
 import type { LimitState, RateLimits } from './rate-limits.ts'
 
 export interface Executor {
@@ -26,7 +27,7 @@ export function createExecutor(deps: { rateLimits: RateLimits; metrics: Metrics;
       let outcome: ErrorCode | 'ok' = 'ok'
       try {
         const { actor } = context
-        if (operation.access === 'user' && !actor) throw new AppError('unauthenticated', 'This needs an access token.')
+        if (operation.access === 'user') admit(actor, operation.role)
         const limit = operation.limit && (await rateLimits.consume(operation.limit, actor?.userId ?? context.ip))
         const parsed = operation.contract.input.safeParse(input)
         if (!parsed.success) throw invalidRequest(parsed.error)
@@ -51,6 +52,12 @@ export function createExecutor(deps: { rateLimits: RateLimits; metrics: Metrics;
     log.error({ err: error, operation, requestId, userId: actor?.userId }, 'an operation failed unexpectedly')
     return new AppError('internal', 'Something went wrong on the server. The request id leads to its log.')
   }
+}
+
+/** Signed in, and of at least that role. */
+function admit(actor: Actor | undefined, role: Role): void {
+  if (!actor) throw new AppError('unauthenticated', 'This needs an access token.')
+  if (!isAtLeast(actor.role, role)) throw new AppError('forbidden', `This needs the role ${role}.`)
 }
 
 /** The first few of what is wrong: enough to mend it, bounded however large the input. */

@@ -25,7 +25,7 @@ type Order =
   | { kind: 'join' | 'leave'; change: MembershipChange }
   | { kind: 'dissolve'; conversationId: string }
   | { kind: 'close-sessions'; sessionIds: string[] }
-  | { kind: 'close-users'; userIds: string[] }
+  | { kind: 'close-users'; userIds: string[]; event: string; json: string }
   | { kind: 'resync'; cause: string }
 
 /** A removal waits this long for the other nodes; one that does not answer finds out by `membersChange`. */
@@ -104,6 +104,7 @@ export function createFanout(deps: {
         for (const id of order.sessionIds) closeSockets(room.session(id))
         return undefined
       case 'close-users':
+        emit(order.userIds.map(room.user), order.event, order.json)
         for (const id of order.userIds) closeSockets(room.user(id))
         return undefined
       case 'resync':
@@ -166,6 +167,7 @@ export function createFanout(deps: {
     },
     isInRoom: (userId, conversationId) => rooms.isIn(userId, conversationId),
     closeSessions: (sessionIds) => void everywhere({ kind: 'close-sessions', sessionIds }),
-    closeUsers: (userIds) => void everywhere({ kind: 'close-users', userIds }),
+    closeUsers: (userIds, { event, payload }) =>
+      void everywhere({ kind: 'close-users', userIds, event, json: JSON.stringify(payload) }),
   }
 }

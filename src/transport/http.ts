@@ -1,3 +1,5 @@
+import { pipeline } from 'node:stream/promises'
+import { parseCookie, stringifySetCookie } from 'cookie'
 import cors from 'cors'
 import express, {
   type ErrorRequestHandler,
@@ -12,8 +14,9 @@ import { z } from 'zod'
 import { AppError, type ErrorCode, notFound } from '../kernel/errors.ts'
 import { newId } from '../kernel/ids.ts'
 import type { Metrics } from '../kernel/metrics.ts'
-import type { Operation, Route } from '../kernel/operation.ts'
+import type { Operation, RequestFacts, Route } from '../kernel/operation.ts'
 import type { Authentication } from '../kernel/ports.ts'
+import { Reply, type ReplyCookie } from '../kernel/reply.ts'
 import type { Executor } from './executor.ts'
 import type { LimitState } from './rate-limits.ts'
 
@@ -54,6 +57,8 @@ export function createHttp(deps: {
   app.use(
     cors({
       origin: deps.corsOrigins.includes('*') ? '*' : [...deps.corsOrigins],
+      // pages of the listed origins may have the refresh token in a cookie; under `*` no browser sends any
+      credentials: !deps.corsOrigins.includes('*'),
       exposedHeaders: ['X-Request-Id', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'Retry-After'],
       maxAge: 600,
     }),
@@ -70,9 +75,11 @@ export function createHttp(deps: {
   app.use(deps.docs)
 
   const json = express.json({ limit: maxBody, strict: true })
+  const raw = express.raw({ limit: maxBody, type: () => true })
   for (const route of deps.routes) {
     const { operation, method, path } = route
-    const before = operation.access === 'user' ? [deps.bearerAuthentication, json] : [json]
+    const parser = route.body === 'raw' ? raw : json
+    const before = operation.access === 'user' ? [deps.bearerAuthentication, parser] : [parser]
     app[method](`/v1${path}`, ...before, serve(route, operation))
   }
 
@@ -82,22 +89,52 @@ export function createHttp(deps: {
   app.use(answerProblem(log))
   return app
 
-  function serve({ method, status = 200 }: Route, operation: Operation): RequestHandler {
+  function serve(route: Route, operation: Operation): RequestHandler {
+    const { method } = route
     const readQuery = queryReader(operation)
     return async (req: Answering, res) => {
-      const input = { ...bodyOf(req), ...(method === 'get' && readQuery(req.query)), ...req.params }
+      const body = route.body === 'raw' ? {} : bodyOf(req)
+      const input = { ...body, ...(method === 'get' && readQuery(req.query)), ...req.params }
       const { data, limit } = await executor.execute(operation, input, {
         requestId: req.requestId as string,
         ip: req.ip ?? '',
         userAgent: req.get('user-agent'),
+        request: factsOf(req, route),
         ...(req.authentication && { actor: req.authentication.actor }),
       })
       if (limit) setLimitHeaders(res, limit)
-      if (status === 204) res.status(204).end()
-      else res.status(status).json(asList(method, data))
+      await answer(req, res, route, data instanceof Reply ? data : new Reply(data, {}))
     }
   }
 }
+
+const factsOf = (req: Request, route: Route): RequestFacts => ({
+  header: (name) => req.get(name),
+  cookie: (name) => parseCookie(req.get('cookie') ?? '')[name],
+  ...(route.body === 'raw' && { rawBody: Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0) }),
+})
+
+async function answer(req: Request, res: Response, route: Route, { data, options }: Reply): Promise<void> {
+  const { headers = {}, cookies = [], stream } = options
+  const status = options.status ?? route.status ?? 200
+  res.status(status).set(headers)
+  for (const cookie of cookies) res.append('Set-Cookie', setCookie(cookie, req.secure))
+  if (stream) await pipeline(stream, res)
+  else if (status === 204 || status === 302) res.end()
+  else if (route.produces) res.type(route.produces).send(data)
+  else res.json(asList(route.method, data))
+}
+
+const setCookie = ({ name, value, path, sameSite, maxAgeSeconds }: ReplyCookie, secure: boolean): string =>
+  stringifySetCookie({
+    name,
+    value: value ?? '',
+    path,
+    sameSite,
+    secure,
+    httpOnly: true,
+    ...(value === undefined ? { maxAge: 0 } : maxAgeSeconds !== undefined && { maxAge: maxAgeSeconds }),
+  })
 
 function bodyOf(req: Request): Record<string, unknown> {
   const body: unknown = req.body

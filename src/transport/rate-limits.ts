@@ -23,16 +23,20 @@ export interface RateLimits {
   consume(name: LimitName, key: string): Promise<LimitState | undefined>
 }
 
+/** Counters of all nodes together, and whether they can be asked. */
+export interface SharedLimiter {
+  limiter(options: IRateLimiterOptions, insurance: RateLimiterAbstract): RateLimiterAbstract
+  isUp(): boolean
+}
+
 /**
  * Rate limits that hold over all nodes in sum, by counters in Redis; each node counts for itself where there is no Redis,
  * or while it does not answer.
  */
 export function createRateLimits(deps: {
   enabled: boolean
-  /** Counters of all nodes together, and whether they can be asked; absent where this node is the only one. */
-  shared:
-    | { limiter(options: IRateLimiterOptions, insurance: RateLimiterAbstract): RateLimiterAbstract; isUp(): boolean }
-    | undefined
+  /** Absent where this node is the only one. */
+  shared: SharedLimiter | undefined
 }): RateLimits {
   const { enabled, shared } = deps
   if (!enabled) return { consume: async () => undefined }

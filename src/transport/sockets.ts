@@ -5,6 +5,7 @@ import { AppError, type CommandError, toCommandError } from '../kernel/errors.ts
 import type { Metrics } from '../kernel/metrics.ts'
 import { type Operation, operation } from '../kernel/operation.ts'
 import type { Authenticator } from '../kernel/ports.ts'
+import { Reply } from '../kernel/reply.ts'
 import { textParser } from './encoding.ts'
 import type { Executor } from './executor.ts'
 import type { PresenceTracker } from './presence.ts'
@@ -136,7 +137,7 @@ export function serveSockets(deps: {
       if (args.length > 1) throw new AppError('invalid_request', 'A command takes one argument.')
       if (data.pending > maxPending) throw new AppError('rate_limited', 'Too many commands at once: wait for answers.')
       const result = await executor.execute(command, args[0] ?? {}, data.context)
-      acknowledge?.({ ok: true, data: result.data })
+      acknowledge?.({ ok: true, data: result.data instanceof Reply ? result.data.data : result.data })
     } catch (error) {
       const expected =
         error instanceof AppError ? error : new AppError('internal', 'Something went wrong on the server.')

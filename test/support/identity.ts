@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { pino } from 'pino'
+import { createJobs } from '../../src/adapters/pg-boss.ts'
 import type { Session, Tokens } from '../../src/identity/identity.contract.ts'
 import { createIdentity } from '../../src/identity/index.ts'
+import { createDomainEvents } from '../../src/kernel/domain-events.ts'
 import type { Actor, Context } from '../../src/kernel/operation.ts'
+import type { Mail } from '../../src/kernel/ports.ts'
+import { createGuesses } from '../../src/transport/guesses.ts'
 import { openTestDatabase } from './database.ts'
 
 export const jwtSecret = randomBytes(32).toString('hex')
@@ -13,17 +17,41 @@ export const password = 'correct horse battery'
 const context: Context = { requestId: 'test', ip: '192.0.2.1', userAgent: 'test' }
 
 /** The identity feature on a database of its own, called through its operations as a transport calls them. */
-export async function startIdentity() {
+export async function startIdentity(config: Partial<Parameters<typeof createIdentity>[0]['config']> = {}) {
   const { database, close } = await openTestDatabase()
   /** The logins whose sockets were ended, in order. */
   const closedSessions: string[] = []
   const logged: string[] = []
+  const closedUsers: string[] = []
+  /** Mails sent, in order. */
+  const mails: Mail[] = []
+  const log = pino({}, { write: (line: string) => logged.push(line) })
+  const events = createDomainEvents()
+  const jobs = createJobs({ store: database.jobStore, log })
   const identity = createIdentity({
     database,
-    config: { jwtSecret, accessTokenSeconds: 900 },
-    fanout: { closeSessions: (sessionIds) => closedSessions.push(...sessionIds) },
-    log: pino({}, { write: (line: string) => logged.push(line) }),
+    config: {
+      jwtSecret,
+      accessTokenSeconds: 900,
+      passwordHash: { memoryKib: 19_456, iterations: 2 },
+      openIdProviders: [],
+      telegramBotToken: undefined,
+      publicUrl: 'http://localhost:3000',
+      corsOrigins: [],
+      ...config,
+    },
+    fanout: {
+      closeSessions: (sessionIds) => closedSessions.push(...sessionIds),
+      closeUsers: (userIds) => closedUsers.push(...userIds),
+      toUsers() {},
+    },
+    events,
+    jobs,
+    mailer: { send: async (mail) => void mails.push(mail), close() {} },
+    guesses: createGuesses({ enabled: false, shared: undefined }),
+    log,
   })
+  await jobs.start()
 
   /** Parses the input, runs the operation and parses its output, both by the contract. */
   async function call<T>(name: string, input: unknown, actor?: Actor): Promise<T> {
@@ -48,7 +76,10 @@ export async function startIdentity() {
   return {
     ...identity,
     database,
+    events,
     closedSessions,
+    closedUsers,
+    mails,
     logged,
     call,
     register,
@@ -61,7 +92,10 @@ export async function startIdentity() {
       database.query(sql`update refresh_tokens set
         rotated_at = rotated_at - make_interval(secs => ${seconds}),
         expires_at = expires_at - make_interval(secs => ${seconds})`),
-    close,
+    async close() {
+      await jobs.stop(1_000)
+      await close()
+    },
   }
 }
 
