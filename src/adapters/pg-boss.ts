@@ -3,6 +3,8 @@ import type { Logger } from 'pino'
 import type { Connection, JobQueue, Jobs } from '../kernel/ports.ts'
 
 const pollSeconds = 2
+/** So many jobs of a queue are under way on a node: one that waits for another server does not hold up the next. */
+const workersPerQueue = 2
 /** A queue that its schedule alone fills needs no close watch. */
 const scheduledPollSeconds = 15
 /** How long a job that has ended can still be looked at. */
@@ -30,7 +32,10 @@ export function createJobs({ store, log }: PgBossOptions): Jobs {
 
   function define<T extends object>(queue: Parameters<Jobs['define']>[0] & { handle: Handler<T> }): JobQueue<T> {
     const { name, schedule, handle } = queue
-    let workerId = ''
+    const workerIds: string[] = []
+    const wake = (): void => {
+      for (const id of workerIds) boss.notifyWorker(id)
+    }
     queues.push(async () => {
       const options = {
         expireInSeconds: queue.expireSeconds,
@@ -43,16 +48,22 @@ export function createJobs({ store, log }: PgBossOptions): Jobs {
       await boss.updateQueue(name, options)
       if (schedule) await boss.schedule(name, schedule)
       const pollingIntervalSeconds = schedule ? scheduledPollSeconds : pollSeconds
-      workerId = await boss.work<T>(name, { pollingIntervalSeconds, batchSize: 1 }, async ([job]) => {
-        if (job) await attempt(queue.name, handle, job)
-      })
+      // one by one and not by `localConcurrency`: of the workers that this makes only the first could be woken
+      for (let worker = 0; worker < (schedule ? 1 : workersPerQueue); worker += 1) {
+        const id = await boss.work<T>(name, { pollingIntervalSeconds, batchSize: 1 }, async ([job]) => {
+          if (job) await attempt(queue.name, handle, job)
+          // where one waited, another may: what finds none goes back to polling
+          boss.notifyWorker(id)
+        })
+        workerIds.push(id)
+      }
     })
     return {
       async enqueue(em: Connection, data: T, { startAfterSeconds } = {}) {
         const db = fromKysely(em.getKysely())
         await boss.send(name, data, { db, ...(startAfterSeconds && { startAfter: startAfterSeconds }) })
         return () => {
-          if (workerId && !startAfterSeconds) boss.notifyWorker(workerId)
+          if (!startAfterSeconds) wake()
         }
       },
     }

@@ -1,3 +1,11 @@
+import { CreditHold, CreditTransaction, IdempotencyKey } from '../billing/ledger.entity.ts'
+import { MeterReservation } from '../billing/meter.entity.ts'
+import { Payment, ProviderEvent } from '../billing/payment.entity.ts'
+import { AiModel, Plan, PricingTier } from '../billing/plan.entity.ts'
+import { PartnerApplication, ReferralAccount, ReferralEarning, WithdrawalRequest } from '../billing/referral.entity.ts'
+import { Subscription, SubscriptionHistory } from '../billing/subscription.entity.ts'
+import { UsageLog, UsageLogMonthlyAggregate } from '../billing/usage.entity.ts'
+import { Wallet } from '../billing/wallet.entity.ts'
 import { DataExport, DataExportPart } from '../identity/data-export.entity.ts'
 import { OneTimeCode } from '../identity/one-time-code.entity.ts'
 import { RefreshToken } from '../identity/refresh-token.entity.ts'
@@ -21,6 +29,24 @@ export const entities = [
   UserActivity,
   DataExport,
   DataExportPart,
+  Plan,
+  PricingTier,
+  AiModel,
+  Wallet,
+  UsageLog,
+  CreditTransaction,
+  CreditHold,
+  MeterReservation,
+  IdempotencyKey,
+  Subscription,
+  SubscriptionHistory,
+  Payment,
+  ProviderEvent,
+  UsageLogMonthlyAggregate,
+  ReferralAccount,
+  ReferralEarning,
+  WithdrawalRequest,
+  PartnerApplication,
   Conversation,
   Participant,
   Message,

@@ -4,10 +4,17 @@ import type { Connection } from './ports.ts'
 export interface DomainEventMap {
   /** An account was made. */
   'user.registered': { userId: string; referralCode: string | undefined }
-  /** An account is being deleted: what is the user's alone goes, what others share stays as from a deleted user. */
+  /**
+   * An account is being deleted: what is the user's alone goes, what others share stays as from a deleted user. The row of
+   * the user is locked and still says what it said.
+   */
   'user.deleting': { userId: string }
   /** What others see of a user has changed. */
   'user.changed': { userId: string }
+  /** A payment has come in; its value in US cents whatever was paid with. */
+  'payment.succeeded': { paymentId: string; userId: string; valueUsd: number; at: Date }
+  /** A payment was given back in full. */
+  'payment.refunded': { paymentId: string; userId: string; valueUsd: number; at: Date }
 }
 
 export type DomainEvent = keyof DomainEventMap

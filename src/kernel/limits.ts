@@ -11,6 +11,10 @@ export const limits = {
   /** What begins at another service, or with a code from a mail. */
   identity: { points: 30, seconds: 300 },
   staff: { points: 600, seconds: 60 },
+  /** What begins a payment. */
+  checkout: { points: 30, seconds: 300 },
+  /** Reports of payment providers, which come from few addresses. */
+  webhook: { points: 6000, seconds: 60 },
   user_search: { points: 60, seconds: 60 },
   conversation_create: { points: 60, seconds: 60 },
   participants: { points: 600, seconds: 60 },

@@ -46,8 +46,15 @@ export interface Contract<I extends z.ZodType = z.ZodType, O extends z.ZodType =
   /** Codes of this operation's own, beside those that any request may meet. */
   errors?: readonly ErrorCode[]
   /** A request and its answer, for the documents; a test holds them against the shapes. */
-  example?: { input?: z.input<I>; output?: z.input<O> }
+  example?: { input?: Immutable<z.input<I>>; output?: Immutable<z.input<O>> }
 }
+
+/** As written down under `as const`. */
+type Immutable<T> = T extends readonly (infer E)[]
+  ? readonly Immutable<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Immutable<T[K]> }
+    : T
 
 /**
  * One thing that a caller can ask for, declared once and mounted on sockets, REST or both. Parsing, access, rate limit,
@@ -104,6 +111,12 @@ export interface Route {
   produces?: string
   /** 'raw': the operation reads `request.rawBody`, and its input is empty. */
   body?: 'raw'
+  /** It moves money or credits, and takes the header `Idempotency-Key`. */
+  idempotent?: true
+  /** Other headers that it reads, each with what it means. */
+  headers?: Readonly<Record<string, string>>
+  /** It may also lead the browser on: 302, with a `Location` from the operation's Reply. */
+  redirects?: true
   /** The section of the API document. */
   tag: string
 }

@@ -66,6 +66,11 @@ export interface Fanout {
   signal(conversationId: string, event: string, payload: unknown, exceptUser: string): void
   /** To all sockets of these users, but one. */
   toUsers(userIds: string[], event: string, payload: unknown, exceptSocket?: string): void
+  /**
+   * To all sockets in any of these conversations, once to each. The rooms are taken as they stand: for news that is no
+   * secret, such as a name.
+   */
+  toPeers(conversationIds: string[], event: string, payload: unknown): void
   /** To the sockets that watch a user's presence, on this node alone: every node sees to its own. */
   toWatchers(userId: string, event: string, payload: unknown): void
   /** Lets the users' sockets hear a conversation from now on. */
@@ -108,6 +113,16 @@ export interface JobQueue<T extends object> {
   enqueue(em: Connection, data: T, options?: { startAfterSeconds?: number }): Promise<() => void>
 }
 
+/** A part of the export of a user's data: one file of JSON rows in it. */
+export interface ExportSection {
+  /** The file's name without `.json`. */
+  name: string
+  /** What its rows are, as the export says it to the user. */
+  about: string
+  /** The user's rows, read page by page: neither all at once nor in one transaction. Without secrets, such as hashes. */
+  rows(userId: string): AsyncIterable<object>
+}
+
 /** A mail to one person. Texts only: a mail that holds a code needs no more. */
 export interface Mail {
   to: string
@@ -121,6 +136,12 @@ export interface Mailer {
   close(): void
 }
 
+/** An attempt that is about to be judged. */
+export interface Attempt {
+  /** As if it had not been, since it has guessed nothing: it was right, or something else refused it before it was judged. */
+  takeBack(): Promise<void>
+}
+
 /** Attempts at guessing something, counted over all nodes. */
 export interface Guesses {
   /**
@@ -128,7 +149,7 @@ export interface Guesses {
    * wait longer than the one before.
    * @throws AppError rate_limited with `retryAfterSeconds`
    */
-  attempt(guard: GuardName, key: string): Promise<void>
+  attempt(guard: GuardName, key: string): Promise<Attempt>
   /** Forgets the attempts, after one that was right. */
   forgive(guard: GuardName, key: string): Promise<void>
 }
@@ -161,6 +182,9 @@ export interface Presence {
   onlineAmong(userIds: string[]): Promise<Set<string>>
 }
 
+export type * from './payment-ports.ts'
+export type * from './subscription-ports.ts'
+
 /** An OpenID Connect provider that people may log in by. */
 export interface OpenIdProvider {
   /** As it stands in addresses and in `user_identities`. */
@@ -170,4 +194,41 @@ export interface OpenIdProvider {
   clientId: string
   clientSecret: string
   scope: string
+}
+
+/** What the answer of a provider is checked against; only the browser that began the login may hold it. */
+export interface OpenIdChecks {
+  state: string
+  nonce: string
+  codeVerifier: string
+}
+
+/** What a provider says of someone who logged in there, in its own words. */
+export interface OpenIdClaims {
+  /** Names the person at this provider for ever; at most 255 printable ASCII characters. */
+  subject: string
+  email: string | undefined
+  /** Whether the provider vouches for that address. */
+  emailVerified: boolean
+  username: string | undefined
+  name: string | undefined
+  picture: string | undefined
+  locale: string | undefined
+}
+
+/** Logins at OpenID Connect providers, by authorization code with PKCE. */
+export interface OpenIdClient {
+  /**
+   * Where to send the browser.
+   * @throws AppError upstream_failed
+   */
+  begin(provider: OpenIdProvider, redirectUri: string): Promise<{ url: string; checks: OpenIdChecks }>
+  /**
+   * Trades the provider's answer, the parameters that the browser brought back, for what it says of the person.
+   * @throws AppError forbidden where the person refused, unauthenticated where the answer is not valid, upstream_failed
+   */
+  finish(
+    provider: OpenIdProvider,
+    answer: { redirectUri: string; parameters: Record<string, string>; checks: OpenIdChecks },
+  ): Promise<OpenIdClaims>
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { AppError } from './errors.ts'
 
 /** A cookie that a reply sets; without `value` it is taken away. */
 export interface ReplyCookie {
@@ -16,7 +17,10 @@ export interface ReplyOptions {
   headers?: Record<string, string>
   /** Always HttpOnly, and Secure wherever the server is reached by HTTPS. */
   cookies?: ReplyCookie[]
-  /** Sent in place of `data`. */
+  /**
+   * Sent in place of `data`. An AppError that it fails with before its first byte is answered as any other; later the
+   * connection is closed, so that nobody takes a part for the whole. It is destroyed when the caller goes away.
+   */
   stream?: Readable
 }
 
@@ -31,5 +35,15 @@ export class Reply<T = unknown> {
   constructor(data: T, options: ReplyOptions) {
     this.data = data
     this.options = options
+  }
+}
+
+/** A refusal that sets or takes away cookies as well. Sockets are given the refusal alone. */
+export class CookieRefusal extends AppError {
+  readonly cookies: ReplyCookie[]
+
+  constructor({ code, message, errors, details, cause }: AppError, cookies: ReplyCookie[]) {
+    super(code, message, { errors, details, cause })
+    this.cookies = cookies
   }
 }

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { z } from 'zod'
 import { AppError, type ErrorCode, type FieldError } from '../kernel/errors.ts'
 import type { Metrics } from '../kernel/metrics.ts'
+import { networkOf } from '../kernel/networks.ts'
 import type { Actor, Context, Operation, UserContext } from '../kernel/operation.ts'
 import { isAtLeast, type Role } from '../kernel/roles.ts'
 import type { LimitState, RateLimits } from './rate-limits.ts'
@@ -28,7 +29,8 @@ export function createExecutor(deps: { rateLimits: RateLimits; metrics: Metrics;
       try {
         const { actor } = context
         if (operation.access === 'user') admit(actor, operation.role)
-        const limit = operation.limit && (await rateLimits.consume(operation.limit, actor?.userId ?? context.ip))
+        const limit =
+          operation.limit && (await rateLimits.consume(operation.limit, actor?.userId ?? networkOf(context.ip)))
         const parsed = operation.contract.input.safeParse(input)
         if (!parsed.success) throw invalidRequest(parsed.error)
         // the actor was checked above; the declaration ties input and context to the contract

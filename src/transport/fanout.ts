@@ -20,6 +20,7 @@ interface EncodedEvent {
 type Order =
   | { kind: 'conversations'; events: EncodedEvent[] }
   | { kind: 'users'; userIds: string[]; event: string; json: string; exceptSocket?: string | undefined }
+  | { kind: 'peers'; conversationIds: string[]; event: string; json: string }
   | { kind: 'signal'; conversationId: string; event: string; json: string; exceptUser: string }
   | { kind: 'presence'; userId: string; json: string }
   | { kind: 'join' | 'leave'; change: MembershipChange }
@@ -68,10 +69,6 @@ export function createFanout(deps: {
     return undefined
   }
 
-  function closeSockets(name: string): void {
-    for (const socket of rooms.socketsIn(name)) socket.disconnect(true)
-  }
-
   function apply(order: Order, origin: 'local' | 'remote'): Promise<unknown> | undefined {
     switch (order.kind) {
       case 'conversations': {
@@ -81,6 +78,9 @@ export function createFanout(deps: {
       }
       case 'users':
         emit(order.userIds.map(room.user), order.event, order.json, order.exceptSocket)
+        return undefined
+      case 'peers':
+        emit(order.conversationIds.map(room.conversation), order.event, order.json)
         return undefined
       case 'signal':
         io.local
@@ -101,11 +101,11 @@ export function createFanout(deps: {
         rooms.dissolve(order.conversationId)
         return undefined
       case 'close-sessions':
-        for (const id of order.sessionIds) closeSockets(room.session(id))
+        for (const id of order.sessionIds) rooms.close(room.session(id))
         return undefined
       case 'close-users':
         emit(order.userIds.map(room.user), order.event, order.json)
-        for (const id of order.userIds) closeSockets(room.user(id))
+        for (const id of order.userIds) rooms.close(room.user(id))
         return undefined
       case 'resync':
         metrics.resyncs.labels(order.cause).inc()
@@ -149,6 +149,11 @@ export function createFanout(deps: {
     toUsers(userIds, event, payload, exceptSocket) {
       if (userIds.length > 0)
         void everywhere({ kind: 'users', userIds, event, json: JSON.stringify(payload), exceptSocket })
+    },
+    toPeers(conversationIds, event, payload) {
+      // to no room at all would be to everyone
+      if (conversationIds.length > 0)
+        void everywhere({ kind: 'peers', conversationIds, event, json: JSON.stringify(payload) })
     },
     toWatchers: (userId, event, payload) => emit([room.watchers(userId)], event, JSON.stringify(payload)),
     resync: (cause) => void everywhere({ kind: 'resync', cause }),

@@ -1,5 +1,4 @@
-import { pipeline } from 'node:stream/promises'
-import { parseCookie, stringifySetCookie } from 'cookie'
+import { parseCookie } from 'cookie'
 import cors from 'cors'
 import express, {
   type ErrorRequestHandler,
@@ -16,9 +15,10 @@ import { newId } from '../kernel/ids.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Operation, RequestFacts, Route } from '../kernel/operation.ts'
 import type { Authentication } from '../kernel/ports.ts'
-import { Reply, type ReplyCookie } from '../kernel/reply.ts'
+import { CookieRefusal, Reply } from '../kernel/reply.ts'
 import type { Executor } from './executor.ts'
 import type { LimitState } from './rate-limits.ts'
+import { answer, setCookies } from './replies.ts'
 
 /** As for socket commands: the longest text fits, with room for escapes. */
 const maxBody = '256kb'
@@ -39,11 +39,15 @@ export function createHttp(deps: {
   docs: RequestHandler
   corsOrigins: readonly string[]
   trustProxy: number
+  /** Where clients reach the server, as far as the operator has said. */
+  publicUrl?: string | undefined
   readiness(): Promise<Readiness>
   metrics: Metrics
   log: Logger
 }): Express {
   const { executor, log } = deps
+  const isPublicSecure = deps.publicUrl !== undefined && new URL(deps.publicUrl).protocol === 'https:'
+  const isSecure = (req: Request): boolean => isPublicSecure || req.secure
   const app = express()
   app.disable('x-powered-by')
   app.set('trust proxy', deps.trustProxy)
@@ -75,7 +79,8 @@ export function createHttp(deps: {
   app.use(deps.docs)
 
   const json = express.json({ limit: maxBody, strict: true })
-  const raw = express.raw({ limit: maxBody, type: () => true })
+  // unpacked it would not be what was signed
+  const raw = express.raw({ limit: maxBody, type: () => true, inflate: false })
   for (const route of deps.routes) {
     const { operation, method, path } = route
     const parser = route.body === 'raw' ? raw : json
@@ -86,13 +91,15 @@ export function createHttp(deps: {
   app.use(() => {
     throw notFound('address')
   })
-  app.use(answerProblem(log))
+  app.use(answerProblem(log, isSecure))
   return app
 
   function serve(route: Route, operation: Operation): RequestHandler {
     const { method } = route
     const readQuery = queryReader(operation)
     return async (req: Answering, res) => {
+      // tokens and what only one person may see: not for caches, unless the operation says otherwise
+      res.set('Cache-Control', 'no-store')
       const body = route.body === 'raw' ? {} : bodyOf(req)
       const input = { ...body, ...(method === 'get' && readQuery(req.query)), ...req.params }
       const { data, limit } = await executor.execute(operation, input, {
@@ -103,7 +110,8 @@ export function createHttp(deps: {
         ...(req.authentication && { actor: req.authentication.actor }),
       })
       if (limit) setLimitHeaders(res, limit)
-      await answer(req, res, route, data instanceof Reply ? data : new Reply(data, {}))
+      const reply = data instanceof Reply ? data : new Reply(data, {})
+      await answer(res, route, reply, { secure: isSecure(req), log })
     }
   }
 }
@@ -113,28 +121,6 @@ const factsOf = (req: Request, route: Route): RequestFacts => ({
   cookie: (name) => parseCookie(req.get('cookie') ?? '')[name],
   ...(route.body === 'raw' && { rawBody: Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0) }),
 })
-
-async function answer(req: Request, res: Response, route: Route, { data, options }: Reply): Promise<void> {
-  const { headers = {}, cookies = [], stream } = options
-  const status = options.status ?? route.status ?? 200
-  res.status(status).set(headers)
-  for (const cookie of cookies) res.append('Set-Cookie', setCookie(cookie, req.secure))
-  if (stream) await pipeline(stream, res)
-  else if (status === 204 || status === 302) res.end()
-  else if (route.produces) res.type(route.produces).send(data)
-  else res.json(asList(route.method, data))
-}
-
-const setCookie = ({ name, value, path, sameSite, maxAgeSeconds }: ReplyCookie, secure: boolean): string =>
-  stringifySetCookie({
-    name,
-    value: value ?? '',
-    path,
-    sameSite,
-    secure,
-    httpOnly: true,
-    ...(value === undefined ? { maxAge: 0 } : maxAgeSeconds !== undefined && { maxAge: maxAgeSeconds }),
-  })
 
 function bodyOf(req: Request): Record<string, unknown> {
   const body: unknown = req.body
@@ -170,13 +156,6 @@ function queryReader({ contract }: Operation): (query: Request['query']) => Reco
     )
 }
 
-/** A page of REST is `{ items, nextCursor }`, whatever the socket command of the same operation calls its rows. */
-function asList(method: string, data: unknown): unknown {
-  if (method !== 'get' || typeof data !== 'object' || data === null || !('conversations' in data)) return data
-  const { conversations, ...rest } = data
-  return { items: conversations, ...rest }
-}
-
 function setLimitHeaders(res: Response, { limit, remaining, resetSeconds }: LimitState): void {
   res.set({
     'RateLimit-Limit': String(limit),
@@ -188,12 +167,15 @@ function setLimitHeaders(res: Response, { limit, remaining, resetSeconds }: Limi
 /** Errors of the body parser and the router, by their HTTP status. */
 const parserCodes: Record<number, ErrorCode> = { 413: 'payload_too_large', 415: 'unsupported_media' }
 
-function answerProblem(log: Logger): ErrorRequestHandler {
-  return (error: unknown, req: Answering, res, next) => {
-    if (res.headersSent) return next(error)
+function answerProblem(log: Logger, isSecure: (req: Request) => boolean): ErrorRequestHandler {
+  return (error: unknown, req: Answering, res, _next) => {
     const problem = asAppError(error)
-    if (problem.code === 'internal')
+    // what an operation did not expect the executor has logged, and made an AppError of
+    if (problem !== error && problem.code === 'internal')
       log.error({ err: error, requestId: req.requestId }, 'a request failed unexpectedly')
+    // nothing true can follow what was sent; the page that Express would make of it shows the stack
+    if (res.headersSent) return void res.destroy()
+    if (problem instanceof CookieRefusal) setCookies(res, problem.cookies, isSecure(req))
     const { retryAfterSeconds, limit, remaining, ...details } = problem.details ?? {}
     if (typeof retryAfterSeconds === 'number') {
       res.set('Retry-After', String(retryAfterSeconds))

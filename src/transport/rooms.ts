@@ -11,6 +11,9 @@ export const room = {
   watchers: (id: string) => `w:${id}`,
 }
 
+/** Longer than any handshake takes from its look at the login to its place in the rooms. */
+const closingsKeptMs = 60_000
+
 /**
  * The rooms of this node's sockets. Rooms are the authorisation cache: a socket is in a conversation's room exactly while
  * its user participates.
@@ -37,6 +40,8 @@ export function createRooms(io: Server, memberships: Memberships) {
     }
     return sockets
   }
+  /** When the sockets of a user or login were last closed, by room; `performance.now()`, oldest first. */
+  const closings = new Map<string, number>()
   const userOf = (socket: Socket): string => (socket.data as SocketData).actor.userId
 
   /** What was read may be older than what the room knows: then it is no ground to join, and the room is read anew. */
@@ -84,8 +89,38 @@ export function createRooms(io: Server, memberships: Memberships) {
     if (current.get(conversationId) === prevMembersChange) current.set(conversationId, membersChange)
   }
 
+  /** The rooms by which a socket is found when its user or login ends. */
+  const ownRooms = ({ actor }: SocketData): string[] => [room.user(actor.userId), room.session(actor.sessionId)]
+
+  /**
+   * Puts a socket into the rooms of its user and login. Where either was ended after the login was looked at, and
+   * before the socket could be found here, the socket is ended now; says whether it goes on.
+   */
+  function admit(socket: Socket): boolean {
+    const data = socket.data as SocketData
+    const names = ownRooms(data)
+    void socket.join(names)
+    if (names.every((name) => (closings.get(name) ?? -1) < data.authenticatedAt)) return true
+    socket.disconnect(true)
+    return false
+  }
+
   return {
     socketsIn,
+
+    /** Ends the sockets of a user or login, also those that are only about to enter. */
+    close(name: string): void {
+      const now = performance.now()
+      closings.delete(name)
+      closings.set(name, now)
+      for (const [earlier, at] of closings) {
+        if (now - at < closingsKeptMs) break
+        closings.delete(earlier)
+      }
+      for (const socket of socketsIn(name)) socket.disconnect(true)
+    },
+
+    admit,
 
     /** Whether this node has anyone in the conversation. */
     isHeard: (conversationId: string) => adapter.rooms.has(room.conversation(conversationId)),
@@ -105,8 +140,8 @@ export function createRooms(io: Server, memberships: Memberships) {
 
     /** Puts a socket into the rooms of its user. Settles when it will hear all that happens from then on. */
     async enter(socket: Socket): Promise<void> {
+      if (!admit(socket)) return
       const { actor } = socket.data as SocketData
-      void socket.join([room.user(actor.userId), room.session(actor.sessionId)])
       // joins and leaves that are committed while we read reach a socket only once it is in its user's room, and a leave
       // only once it is in the conversation's: so we read again until nothing is new
       const joined = new Set<string>()

@@ -26,7 +26,7 @@ export function createSchemas(target: 'draft-2020-12' | 'draft-07'): Schemas {
       io,
       // a check in code has no JSON Schema: the document says what it can and the server checks the rest
       unrepresentable: 'any',
-      override: ({ jsonSchema }) => simplify(jsonSchema, io),
+      override: ({ zodSchema, jsonSchema }) => simplify(jsonSchema, io === 'output' && !isShared(zodSchema)),
     })
     const { $schema, $defs, definitions, ...root } = rehome(converted) as Json
     for (const [name, shape] of Object.entries({ ...($defs as Json), ...(definitions as Json) })) {
@@ -46,14 +46,17 @@ export function createSchemas(target: 'draft-2020-12' | 'draft-07'): Schemas {
   return { components, input: (schema) => convert(schema, 'input'), output: (schema) => convert(schema, 'output') }
 }
 
-/** Leaves out what says nothing to a reader. */
-function simplify(schema: z.core.JSONSchema.BaseSchema, io: 'input' | 'output'): void {
+/** A named shape that refuses unknown fields: requests bring it and answers give it back, so it is closed in both. */
+const isShared = (schema: z.core.$ZodType): boolean =>
+  schema instanceof z.ZodObject && schema.def.catchall instanceof z.ZodNever && schema.meta()?.id !== undefined
+
+/** Leaves out what says nothing to a reader. `grows`: answers may gain fields without notice, requests bring no unknown ones. */
+function simplify(schema: z.core.JSONSchema.BaseSchema, grows: boolean): void {
   // zod's patterns for ids and times are pages long and say what the format says
   if (schema.format !== undefined) delete schema.pattern
   if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum
   if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum
-  // answers may gain fields without notice, requests may not bring unknown ones
-  if (io === 'output' && schema.additionalProperties === false) delete schema.additionalProperties
+  if (grows && schema.additionalProperties === false) delete schema.additionalProperties
 }
 
 /** zod puts named shapes beside the schema; documents keep them in one place. */

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { Server, type ServerOptions, type Socket } from 'socket.io'
 import { AppError, type CommandError, toCommandError } from '../kernel/errors.ts'
 import type { Metrics } from '../kernel/metrics.ts'
+import { networkOf } from '../kernel/networks.ts'
 import { type Operation, operation } from '../kernel/operation.ts'
 import type { Authenticator } from '../kernel/ports.ts'
 import { Reply } from '../kernel/reply.ts'
@@ -75,10 +76,10 @@ export function serveSockets(deps: {
     greet(socket).then(
       () => next(),
       (error: unknown) => {
-        const { code, message } =
+        const { code, message, details } =
           error instanceof AppError ? error : new AppError('internal', 'Something went wrong on the server.')
         if (!(error instanceof AppError)) log.error({ err: error }, 'a handshake failed unexpectedly')
-        next(Object.assign(new Error(message), { data: { code, message } }))
+        next(Object.assign(new Error(message), { data: { code, message, ...(details && { details }) } }))
       },
     )
   })
@@ -86,9 +87,10 @@ export function serveSockets(deps: {
   async function greet(socket: Socket): Promise<void> {
     if (draining) throw new AppError('draining', 'This node is shutting down; connect again.')
     const ip = deps.addressOf(socket.handshake.headers, socket.handshake.address)
-    await rateLimits.consume('connect', ip)
+    await rateLimits.consume('connect', networkOf(ip))
     const { token } = socket.handshake.auth
     if (typeof token !== 'string') throw new AppError('unauthenticated', 'The handshake needs auth: { token }.')
+    const authenticatedAt = performance.now()
     const { actor, expiresAt } = await authenticator.authenticate(token)
     const context = {
       actor,
@@ -97,7 +99,14 @@ export function serveSockets(deps: {
       requestId: socket.id,
       userAgent: socket.handshake.headers['user-agent'],
     }
-    socket.data = { actor, context, expiresAt: expiresAt.getTime(), pending: 0, watching: [] } satisfies SocketData
+    socket.data = {
+      actor,
+      authenticatedAt,
+      context,
+      expiresAt: expiresAt.getTime(),
+      pending: 0,
+      watching: [],
+    } satisfies SocketData
   }
 
   io.on('connection', (socket) => {
@@ -156,16 +165,18 @@ export function serveSockets(deps: {
       'session:refresh',
       sessionContract['session:refresh'],
       async ({ token }, { actor, socketId }) => {
+        const authenticatedAt = performance.now()
         const fresh = await authenticator.authenticate(token)
         if (fresh.actor.userId !== actor.userId) throw new AppError('forbidden', 'This token belongs to someone else.')
         const socket = io.of('/').sockets.get(socketId ?? '')
         if (socket) {
           const data = socket.data as SocketData
           void socket.leave(room.session(data.actor.sessionId))
-          void socket.join(room.session(fresh.actor.sessionId))
           data.actor = fresh.actor
+          data.authenticatedAt = authenticatedAt
           data.context = { ...data.context, actor: fresh.actor }
           data.expiresAt = fresh.expiresAt.getTime()
+          rooms.admit(socket)
         }
         return { expiresAt: fresh.expiresAt.toISOString() }
       },

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { glob } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import asyncApiSchema from '@asyncapi/specs/schemas/3.0.0-without-$id.json' with { type: 'json' }
 import { Validator } from '@seriousme/openapi-schema-validator'
@@ -8,14 +10,16 @@ import { Ajv } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import express from 'express'
 import { z } from 'zod'
-import { identityContract } from '../../src/identity/identity.contract.ts'
-import { type Contract, type Operation, operation, publicOperation, type Route } from '../../src/kernel/operation.ts'
+import { errorStatus } from '../../src/kernel/errors.ts'
+import { type Contract, type Operation, operation, type Route } from '../../src/kernel/operation.ts'
 import { messengerContract, messengerEvents } from '../../src/messenger/messenger.contract.ts'
+import { messengerOperations } from '../../src/messenger/messenger.operations.ts'
 import { createAsyncApi } from '../../src/transport/asyncapi.ts'
 import { createDocs } from '../../src/transport/docs.ts'
 import { createOpenApi } from '../../src/transport/openapi.ts'
 import type { Json } from '../../src/transport/schemas.ts'
 import { sessionContract, sessionEvents } from '../../src/transport/session.contract.ts'
+import { createChecker, operationsOf } from '../support/routes.ts'
 
 /** Documents are made from declarations alone: nothing here ever runs. */
 const neverRuns = (): never => assert.fail('an operation ran')
@@ -25,40 +29,22 @@ const declare = (name: string, contract: Contract): Operation => operation(name,
 const declareAll = (contracts: Record<string, Contract>): Operation[] =>
   Object.entries(contracts).map(([name, contract]) => declare(name, contract))
 
-const routes: Route[] = [
-  {
-    method: 'post',
-    path: '/auth/register',
-    status: 201,
-    tag: 'auth',
-    operation: publicOperation('auth:register', identityContract['auth:register'], neverRuns, 'register'),
-  },
-  {
-    method: 'post',
-    path: '/auth/logout',
-    status: 204,
-    tag: 'auth',
-    operation: declare('auth:logout', identityContract['auth:logout']),
-  },
-  { method: 'get', path: '/me', tag: 'account', operation: declare('me:get', identityContract['me:get']) },
-  { method: 'patch', path: '/me', tag: 'account', operation: declare('me:update', identityContract['me:update']) },
-  { method: 'get', path: '/users', tag: 'account', operation: declare('user:search', identityContract['user:search']) },
-  {
-    method: 'get',
-    path: '/conversations/:conversationId/messages',
-    tag: 'messaging',
-    operation: declare('message:history', messengerContract['message:history']),
-  },
-  {
-    method: 'post',
-    path: '/conversations/:conversationId/messages',
-    status: 201,
-    tag: 'messaging',
-    operation: declare('message:send', messengerContract['message:send']),
-  },
-  { method: 'post', path: '/sync', tag: 'messaging', operation: declare('sync', messengerContract.sync) },
-]
+/** Stands for every service, and for whatever is asked of one. */
+const anything: never = new Proxy(() => {}, { get: () => anything, apply: () => anything }) as never
 
+/** Every route that a feature declares, without the services behind it. */
+async function declaredRoutes(): Promise<Route[]> {
+  const root = join(import.meta.dirname, '../..')
+  const found: Route[] = []
+  for await (const file of glob('src/*/*.routes.ts', { cwd: root })) {
+    const exported = (await import(join(root, file))) as Record<string, (services: object) => Route[]>
+    const services = file.endsWith('messenger.routes.ts') ? messengerOperations(anything) : anything
+    for (const routesOf of Object.values(exported)) found.push(...routesOf(services))
+  }
+  return found
+}
+
+const routes = await declaredRoutes()
 const contracts = { ...messengerContract, ...sessionContract }
 const events = { ...messengerEvents, ...sessionEvents }
 const openApi = createOpenApi({ routes, version: '1.2.3', serverUrl: 'https://chat.example.org' })
@@ -83,6 +69,24 @@ const at = (document: Json, pointer: string): Json => {
   const found = resolve(document, pointer)
   assert.ok(found, `nothing at ${pointer}`)
   return found as Json
+}
+
+const operationOf = (name: string): Json => {
+  const found = operationsOf(openApi).get(name)
+  assert.ok(found, `the document does not have ${name}`)
+  return found
+}
+
+/** The codes that a route may answer with that status. */
+function codesOf(name: string, status: number): unknown {
+  const { $ref } = at(operationOf(name), `#/responses/${status}`) as { $ref: string }
+  const { examples, schema } = at(at(openApi, $ref), '#/content/application~1problem+json') as {
+    examples: Json
+    schema: { allOf: [Json, Json] }
+  }
+  const { enum: codes } = at(schema.allOf[1], '#/properties/code') as { enum: string[] }
+  assert.deepEqual(Object.keys(examples), codes)
+  return codes
 }
 
 describe('the OpenAPI document', () => {
@@ -112,13 +116,24 @@ describe('the OpenAPI document', () => {
     assert.equal(changed({ ...sent, addedLater: true }), true, 'answers may gain fields')
   })
 
-  test('has every route, with path parameters, query or body, and the failures to expect', () => {
-    const send = at(openApi, '#/paths/~1v1~1conversations~1{conversationId}~1messages/post')
+  test('has every route, each operation under a name of its own', () => {
+    const names = [...operationsOf(openApi).keys()].filter((name) => name.includes('/v1/'))
+    const declared = routes.map(
+      ({ method, path }) => `${method.toUpperCase()} /v1${path.replaceAll(/:(\w+)/g, '{$1}')}`,
+    )
+    assert.deepEqual(names.sort(), declared.sort())
+    const ids = [...operationsOf(openApi).values()].map(({ operationId }) => operationId)
+    assert.equal(new Set(ids).size, ids.length)
+  })
+
+  test('tells what travels in the path, in the query and in the body', () => {
+    const send = operationOf('POST /v1/conversations/{conversationId}/messages')
     assert.equal(send.operationId, 'message_send')
     assert.deepEqual(
       (send.parameters as Json[]).map(({ name, in: place, required }) => ({ name, place, required })),
       [{ name: 'conversationId', place: 'path', required: true }],
     )
+    assert.equal(at(send, '#/requestBody').required, true)
     const body = at(send, '#/requestBody/content/application~1json/schema')
     assert.deepEqual(body.required, ['clientId'])
     assert.equal(body.additionalProperties, false, 'requests may not bring unknown fields')
@@ -126,37 +141,87 @@ describe('the OpenAPI document', () => {
     assert.deepEqual(at(send, '#/responses/201/content/application~1json/schema'), {
       $ref: '#/components/schemas/Sent',
     })
-    assert.deepEqual(Object.keys(send.responses as Json), [
-      '201',
-      '400',
-      '401',
-      '403',
-      '404',
-      '409',
-      '413',
-      '422',
-      '429',
-      '500',
-      '503',
-    ])
 
-    const history = at(openApi, '#/paths/~1v1~1conversations~1{conversationId}~1messages/get')
+    const history = operationOf('GET /v1/conversations/{conversationId}/messages')
     assert.deepEqual(
       (history.parameters as Json[]).map(({ name, in: place }) => `${place} ${name}`),
       ['path conversationId', 'query before', 'query after', 'query around', 'query limit'],
     )
     assert.equal(history.requestBody, undefined)
+
+    const remove = operationOf('DELETE /v1/me')
+    assert.equal(at(remove, '#/requestBody').required, false)
+    assert.ok(at(remove, '#/requestBody/content/application~1json/schema/properties/password'))
+    assert.equal(operationOf('DELETE /v1/auth/sessions/{sessionId}').requestBody, undefined)
+  })
+
+  test('tells with which failures to expect which codes, and no others', () => {
+    const statusesOf = (name: string) => Object.keys(operationOf(name).responses as Json).map(Number)
+    const send = 'POST /v1/conversations/{conversationId}/messages'
+    assert.deepEqual(statusesOf(send), [201, 400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503])
+    assert.deepEqual(codesOf(send, 401), ['unauthenticated', 'token_expired'])
+    assert.deepEqual(codesOf(send, 403), ['banned'])
+    assert.deepEqual(codesOf(send, 409), ['idempotency_conflict'])
+    assert.deepEqual(codesOf('POST /v1/conversations', 409), ['conflict'])
+    assert.deepEqual(codesOf('POST /v1/admin/users/{userId}/ban', 403), ['banned', 'forbidden'])
+
+    assert.deepEqual(statusesOf('GET /v1/auth/providers'), [200, 400, 429, 500, 503])
+    assert.deepEqual(statusesOf('POST /v1/auth/login'), [200, 400, 401, 403, 413, 415, 429, 500, 503])
+    assert.deepEqual(codesOf('POST /v1/auth/login', 401), ['unauthenticated'])
+    assert.deepEqual(statusesOf('GET /v1/me/preferences'), [200, 400, 401, 403, 429, 500, 503])
+  })
+
+  test('says when to try again, and which header an access token is missed in', () => {
+    const headersOf = (code: string) => Object.keys(at(openApi, `#/components/responses/${code}/headers`))
+    assert.ok(headersOf('rate_limited').includes('Retry-After'))
+    assert.ok(headersOf('unauthenticated.token_expired').includes('WWW-Authenticate'))
+    assert.deepEqual(headersOf('not_found'), ['X-Request-Id'])
   })
 
   test('asks for an access token where an operation does', () => {
-    assert.deepEqual(at(openApi, '#/paths/~1v1~1me/get').security, [{ accessToken: [] }])
-    assert.deepEqual(at(openApi, '#/paths/~1v1~1auth~1register/post').security, [])
+    assert.deepEqual(operationOf('GET /v1/me').security, [{ accessToken: [] }])
+    assert.deepEqual(operationOf('POST /v1/auth/register').security, [])
   })
 
   test('promises no body where there is none', () => {
-    const logout = at(openApi, '#/paths/~1v1~1auth~1logout/post')
+    const logout = operationOf('POST /v1/auth/logout')
     assert.equal(logout.requestBody, undefined)
     assert.equal(at(logout, '#/responses/204').content, undefined)
+    const leading = at(operationOf('GET /v1/auth/oauth/{provider}'), '#/responses/302')
+    assert.equal(leading.content, undefined)
+    assert.ok(at(leading, '#/headers/Location'))
+  })
+
+  test('promises files and texts as what they are, and takes what is signed as bytes', () => {
+    const file = operationOf('GET /v1/me/export/{jobId}/file')
+    assert.deepEqual(at(file, '#/responses/200').content, {
+      'application/zip': { schema: { type: 'string', format: 'binary' } },
+    })
+    const webhook = operationOf('POST /v1/webhooks/tbank')
+    assert.deepEqual(Object.keys(at(webhook, '#/requestBody/content')), ['*/*'])
+    assert.equal(at(webhook, '#/requestBody').required, true)
+    assert.equal(at(webhook, '#/responses/200/content/text~1plain').example, 'OK')
+  })
+
+  test('tells of work that is under way, and of the answer once it is done', () => {
+    const { responses } = operationOf('GET /v1/me/export') as { responses: Record<string, Json> }
+    assert.deepEqual(responses[200]?.content, responses[202]?.content)
+    assert.ok(responses[202]?.content)
+    assert.ok(!(200 in (operationOf('POST /v1/auth/forgot-password').responses as Json)))
+  })
+
+  test('has the key that keeps a payment from being made twice', () => {
+    const headersOf = (name: string) =>
+      ((operationOf(name).parameters ?? []) as Json[]).filter((one) => one.in === 'header').map((one) => one.name)
+    assert.deepEqual(headersOf('POST /v1/credits/checkout'), ['Idempotency-Key'])
+    assert.deepEqual(headersOf('POST /v1/billing/subscription/cancel'), [])
+  })
+
+  test('calls the rows of every list items', () => {
+    const list = at(operationOf('GET /v1/conversations'), '#/responses/200/content/application~1json')
+    assert.deepEqual(Object.keys(at(list, '#/schema/properties')), ['items', 'nextCursor'])
+    assert.deepEqual(at(list, '#/schema').required, ['items'])
+    assert.deepEqual(Object.keys(at(list, '#/example')), ['items'])
   })
 
   test('refuses two shapes of one name', () => {
@@ -168,6 +233,66 @@ describe('the OpenAPI document', () => {
     })
     const twice = [shaped('one', z.object({ a: z.string() })), shaped('two', z.object({ b: z.string() }))]
     assert.throws(() => createOpenApi({ routes: twice, version: '1' }), /Twice/)
+  })
+
+  test('keeps a shape closed that requests bring and answers give back', () => {
+    const shared = z.strictObject({ a: z.string() }).meta({ id: 'Shared' })
+    const contract = { summary: 'Both ways', input: z.strictObject({ shared }), output: z.object({ shared }) }
+    const both: Route = { method: 'post', path: '/both', tag: 'test', operation: declare('both', contract) }
+    const { components } = createOpenApi({ routes: [both], version: '1' }) as { components: { schemas: Json } }
+    assert.equal((components.schemas.Shared as Json).additionalProperties, false)
+  })
+})
+
+describe('the examples', () => {
+  test('of every route are taken and given by its contract', () => {
+    for (const { operation: declared, body } of routes) {
+      const { name, contract } = declared
+      const { input, output, example, errors = [] } = contract
+      assert.ok(example, `${name} has no example`)
+      const taken = input.safeParse(example.input ?? {})
+      assert.ok(taken.success, `${name}: ${taken.error?.message}`)
+      // a file is what it is
+      const given = output instanceof z.ZodUnknown ? undefined : output.safeParse(example.output)
+      assert.ok(given?.success !== false, `${name}: ${given?.error?.message}`)
+      for (const code of errors) assert.ok(code in errorStatus, `${name}: ${code}`)
+      if (body === 'raw') assert.deepEqual(input.safeParse({}).data, {}, `${name} reads bytes and has an input besides`)
+    }
+  })
+
+  test('stand in the document, everywhere, and as the document has it', () => {
+    const check = createChecker(openApi)
+    let found = 0
+    for (const [name, { parameters = [], requestBody, responses }] of operationsOf(openApi)) {
+      const [method = '', path = ''] = name.split(' ')
+      const place = ['paths', path, method.toLowerCase()]
+      for (const [index, parameter] of (parameters as Json[]).entries()) {
+        if (parameter.required) assert.ok('example' in parameter, `${name} has no example of ${parameter.name}`)
+        if (!('example' in parameter)) continue
+        assert.equal(check(parameter.example, ...place, 'parameters', String(index), 'schema'), '', name)
+      }
+      const bodies: [string[], Json][] = [
+        [['requestBody'], (requestBody ?? {}) as Json],
+        ...Object.entries(responses as Record<string, Json>).map(([status, response]): [string[], Json] => {
+          const { $ref } = response as { $ref?: string }
+          return $ref ? [$ref.slice(2).split('/'), at(openApi, $ref)] : [['responses', status], response]
+        }),
+      ]
+      for (const [where, { content = {} }] of bodies) {
+        for (const [type, { example, examples = {} }] of Object.entries(content as Record<string, Json>)) {
+          const values = [
+            ...(example === undefined ? [] : [example]),
+            ...Object.values(examples as Record<string, Json>).map(({ value }) => value),
+          ]
+          const hasNone = /^(\*\/\*|application\/zip)$/.test(type) || path === '/metrics'
+          assert.ok(hasNone || values.length > 0, `${name} has no example: ${where}`)
+          const home = where[0] === 'components' ? where : [...place, ...where]
+          for (const value of values) assert.equal(check(value, ...home, 'content', type, 'schema'), '', name)
+          found += values.length
+        }
+      }
+    }
+    assert.ok(found > routes.length)
   })
 })
 
