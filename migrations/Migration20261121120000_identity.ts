@@ -11,14 +11,17 @@ const statements = [
   `alter table users
     add column permissions jsonb not null default '[]',
     add column stripe_customer_id text null,
-    add column mock_mode_enabled boolean not null default false`,
+    add column mock_mode_enabled boolean not null default false,
+    add column profile_changed_at timestamptz null`,
   'alter table users add constraint users_stripe_customer_id_unique unique (stripe_customer_id)',
+  'create index users_profile_changed on users (profile_changed_at) where profile_changed_at is not null',
 
   // tokens of before know no time of login: the first one that is left stands for it
   'alter table refresh_tokens add column logged_in_at timestamptz null',
   `update refresh_tokens t set logged_in_at =
     (select min(f.created_at) from refresh_tokens f where f.family_id = t.family_id)`,
   'alter table refresh_tokens alter column logged_in_at set not null',
+  'create index refresh_tokens_expires on refresh_tokens (expires_at)',
 
   `create table user_identities (
     provider text not null,

@@ -53,7 +53,9 @@ const catalogue = [
     updated_at timestamptz not null default now(),
     primary key (id),
     constraint pricing_tiers_kind_check check (
-      kind = 'credits' and credits > 0 and photo_count is null or kind = 'photos' and photo_count > 0 and credits is null
+      -- coalesced, since a check lets pass what is unknown
+      kind = 'credits' and coalesce(credits, 0) > 0 and photo_count is null
+      or kind = 'photos' and coalesce(photo_count, 0) > 0 and credits is null
     ),
     constraint pricing_tiers_price_check check (
       price_usd > 0 and price_rub > 0 and price_stars > 0 and price_nanoton > 0
@@ -83,6 +85,7 @@ const wallets = [
     user_id uuid not null,
     plan_code text not null default 'basic',
     plan_until timestamptz null,
+    paid_until timestamptz null,
     credits bigint not null default 0,
     held bigint not null default 0,
     lifetime_credits bigint not null default 0,
@@ -92,6 +95,7 @@ const wallets = [
     tokens_reset_at timestamptz null,
     period_credits_allocated bigint not null default 0,
     period_credits_used bigint not null default 0,
+    period_anchor timestamptz null,
     period_start timestamptz null,
     period_end timestamptz null,
     last_seq int not null default 0,
@@ -99,14 +103,15 @@ const wallets = [
     updated_at timestamptz not null default now(),
     primary key (user_id),
     constraint wallets_balance_check check (credits >= 0 and held >= 0 and held <= credits),
-    constraint wallets_period_check check (
-      period_credits_used >= 0 and period_credits_used <= period_credits_allocated and tokens_used >= 0
+    constraint wallets_counters_check check (
+      period_credits_allocated >= 0 and period_credits_used >= 0 and tokens_used >= 0 and overage_count >= 0
     ),
     constraint wallets_user_id_foreign foreign key (user_id) references users (id) on delete cascade,
     constraint wallets_plan_code_foreign foreign key (plan_code) references plans (code) on delete restrict
   ) with (fillfactor = 70)`,
   touched('wallets'),
-  'create index wallets_period_end on wallets (period_end)',
+  'create index wallets_period_end on wallets (period_end) where period_end is not null',
+  'create index wallets_plan_until on wallets (plan_until) where plan_until is not null',
 
   `create table usage_logs (
     id uuid not null,
@@ -165,6 +170,7 @@ const wallets = [
       references usage_logs (id) on delete set null
   )`,
   'create index credit_transactions_payment on credit_transactions (payment_id) where payment_id is not null',
+  'create index credit_transactions_usage_log on credit_transactions (usage_log_id) where usage_log_id is not null',
 
   `create table credit_holds (
     id uuid not null,
@@ -195,15 +201,22 @@ const wallets = [
     user_id uuid not null,
     status text not null default 'open',
     tokens bigint not null,
-    window_reset_at timestamptz null,
+    window_reset_at timestamptz not null,
     hold_id uuid null,
+    estimated_cost numeric(12,4) not null,
     usage_log_id uuid null,
+    charged_tokens bigint null,
+    charged_credits bigint null,
     expires_at timestamptz not null,
     resolved_at timestamptz null,
     created_at timestamptz not null,
     primary key (id),
     constraint meter_reservations_status_check check (status in ('open', 'settled', 'cancelled')),
-    constraint meter_reservations_tokens_check check (tokens >= 0),
+    constraint meter_reservations_resolved_check check (
+      (status = 'open') = (resolved_at is null) and (status = 'settled') = (charged_tokens is not null)
+      and (status = 'settled') = (charged_credits is not null)
+    ),
+    constraint meter_reservations_tokens_check check (tokens >= 0 and charged_tokens >= 0 and charged_credits >= 0),
     constraint meter_reservations_user_id_foreign foreign key (user_id) references users (id) on delete cascade,
     constraint meter_reservations_hold_id_foreign foreign key (hold_id) references credit_holds (id) on delete set null,
     constraint meter_reservations_usage_log_id_foreign foreign key (usage_log_id)
@@ -211,6 +224,7 @@ const wallets = [
   )`,
   "create index meter_reservations_open on meter_reservations (expires_at) where status = 'open'",
   'create index meter_reservations_user on meter_reservations (user_id)',
+  'create index meter_reservations_usage_log on meter_reservations (usage_log_id) where usage_log_id is not null',
 
   `create table idempotency_keys (
     user_id uuid not null,
@@ -219,6 +233,7 @@ const wallets = [
     request_hash bytea not null,
     subject_id uuid null,
     response jsonb null,
+    performing_until timestamptz null,
     expires_at timestamptz not null,
     created_at timestamptz not null default now(),
     primary key (user_id, operation, key),
@@ -240,6 +255,8 @@ const payments = [
     auto_renew boolean not null default true,
     past_due_since timestamptz null,
     cancelled_at timestamptz null,
+    next_plan_code text null,
+    next_period text null,
     read_at timestamptz not null,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
@@ -249,8 +266,11 @@ const payments = [
       status in ('active', 'trialing', 'past_due', 'unpaid', 'cancelled', 'expired')
     ),
     constraint subscriptions_period_check check (period in ('monthly', 'yearly')),
+    constraint subscriptions_next_period_check check (next_period in ('monthly', 'yearly')),
     constraint subscriptions_user_id_foreign foreign key (user_id) references users (id) on delete restrict,
-    constraint subscriptions_plan_code_foreign foreign key (plan_code) references plans (code) on delete restrict
+    constraint subscriptions_plan_code_foreign foreign key (plan_code) references plans (code) on delete restrict,
+    constraint subscriptions_next_plan_code_foreign foreign key (next_plan_code) references plans (code)
+      on delete restrict
   )`,
   'create index subscriptions_user on subscriptions (user_id)',
   touched('subscriptions'),
@@ -353,7 +373,7 @@ const usage = [
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     primary key (year, month),
-    constraint usage_log_monthly_aggregates_month_check check (month between 1 and 12)
+    constraint usage_log_monthly_aggregates_month_check check (month >= 1 and month <= 12)
   )`,
   touched('usage_log_monthly_aggregates'),
 ]
@@ -373,7 +393,7 @@ const referrals = [
     updated_at timestamptz not null default now(),
     primary key (user_id),
     constraint referral_accounts_code_unique unique (code),
-    constraint referral_accounts_rate_check check (commission_rate between 0 and 1),
+    constraint referral_accounts_rate_check check (commission_rate >= 0 and commission_rate <= 1),
     constraint referral_accounts_user_id_foreign foreign key (user_id) references users (id) on delete cascade
   )`,
   touched('referral_accounts'),
@@ -450,18 +470,22 @@ const functions = [
   // The ledger is written once: what was wrong is put right by a further row.
   `create function refuse_ledger_change() returns trigger language plpgsql as $$
   begin
-    -- a usage log that is cleared away takes only the reference to itself along
-    if tg_op = 'UPDATE' and old.usage_log_id is not null and new.usage_log_id is null then
-      new.usage_log_id := old.usage_log_id;
-      if new is not distinct from old then
-        new.usage_log_id := null;
-        return new;
+    if tg_op = 'UPDATE' then
+      -- a usage log that is cleared away takes only the reference to itself along
+      if old.usage_log_id is not null and new.usage_log_id is null then
+        new.usage_log_id := old.usage_log_id;
+        if new is not distinct from old then
+          new.usage_log_id := null;
+          return new;
+        end if;
       end if;
     end if;
     raise exception 'credit_transactions is append-only' using errcode = 'restrict_violation';
   end $$`,
   `create trigger credit_transactions_append_only before update or delete on credit_transactions
     for each row execute function refuse_ledger_change()`,
+  `create trigger credit_transactions_no_truncate before truncate on credit_transactions
+    for each statement execute function refuse_ledger_change()`,
 
   // The one way that a balance moves: the wallet's row is the lock, the operation key makes a repetition harmless.
   // Without a row in return there was not enough.
@@ -480,13 +504,15 @@ const functions = [
     end if;
     select * into earlier from credit_transactions where operation_key = p_key;
     if found then
-      if earlier.user_id <> p_user or earlier.amount <> p_amount or earlier.type <> p_type then
+      if earlier.user_id <> p_user or earlier.amount <> p_amount or earlier.type <> p_type
+          or earlier.payment_id is distinct from p_payment or earlier.service_id is distinct from p_service
+          or earlier.result_id is distinct from p_result then
         raise exception 'operation % was another one', p_key using errcode = 'unique_violation';
       end if;
       return query select earlier.id, earlier.balance_after, true;
       return;
     end if;
-    if w.credits - w.held + p_amount < 0 and p_amount < 0 then
+    if p_amount < 0 and w.credits - w.held + p_amount < 0 then
       return;
     end if;
     update wallets set
@@ -494,7 +520,8 @@ const functions = [
       lifetime_credits = lifetime_credits + case when p_type in ('allocation', 'charge', 'referral') then p_amount else 0 end,
       -- what a plan gave for the period is spent first, and given back first
       period_credits_used = case
-        when p_type = 'use' then least(period_credits_allocated, period_credits_used - p_amount)
+        when p_type = 'use' then
+          greatest(period_credits_used, least(period_credits_allocated, period_credits_used - p_amount))
         when p_type = 'refund' then greatest(0, period_credits_used - p_amount)
         else period_credits_used end,
       last_seq = last_seq + 1

@@ -3,7 +3,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { OpenIdProvider } from './kernel/ports.ts'
+import { type CreditsConfig, creditsConfig, creditVariables } from './config.credits.ts'
+import { type IdentityConfig, identityConfig, identityVariables, listed } from './config.identity.ts'
+import { type PaymentsConfig, paymentsConfig, paymentVariables } from './config.payments.ts'
 
 /** Thrown when the environment does not make a configuration; its message is meant to be printed as it is. */
 export class ConfigError extends Error {
@@ -61,12 +63,7 @@ const variables = {
   CORS_ORIGINS: variable(
     z
       .string()
-      .transform((value) =>
-        value
-          .split(',')
-          .map((origin) => origin.trim())
-          .filter((origin) => origin !== ''),
-      )
+      .transform(listed)
       .refine((origins) => origins.every((origin) => origin === '*' || URL.parse(origin)?.origin === origin))
       .default([]),
     'origins of web pages that may call the server, separated by commas, or `*`',
@@ -75,78 +72,15 @@ const variables = {
   TRUST_PROXY: variable(whole(0, 10).default(0), 'how many proxies stand in front of the server, 0 to 10', '1'),
   MAX_GROUP_SIZE: variable(whole(2, 100_000).default(1000), 'the most participants of a group', '1000'),
   ACCESS_TOKEN_SECONDS: variable(whole(1, 86_400).default(900), 'the life of an access token in seconds', '900'),
-  SMTP_URL: variable(
-    url(['smtp', 'smtps']).optional(),
-    'the address of a mail server',
-    'smtps://user:secret@mail.example.org:465',
-  ),
-  MAIL_FROM: variable(
-    z.string().min(3).max(320).default('Kintsugi <no-reply@localhost>'),
-    'the sender of mails',
-    'Kintsugi <no-reply@example.org>',
-  ),
-  ARGON2_MEMORY_KIB: variable(whole(8192, 1_048_576).default(19_456), 'KiB for one password hash, from 8192', '19456'),
-  ARGON2_ITERATIONS: variable(whole(1, 20).default(2), 'passes over that memory, 1 to 20', '2'),
-  OPENID_PROVIDERS: variable(
-    z
-      .string()
-      .transform((value) => value.split(',').map((name) => name.trim()))
-      .refine((names) => names.every((name) => /^[a-z][a-z0-9]{1,19}$/.test(name) && name !== 'telegram'))
-      .default([]),
-    'names of OpenID Connect providers, separated by commas, in lower case',
-    'google,kakao',
-  ),
-  TELEGRAM_BOT_TOKEN: variable(
-    z
-      .string()
-      .regex(/^\d{1,20}:[\w-]{20,100}$/)
-      .optional(),
-    "a bot's token, as Telegram's BotFather gives it",
-    '123456789:AAF0000000000000000000000000000000000',
-  ),
+  ...identityVariables,
+  ...creditVariables,
+  ...paymentVariables,
 } as const
-
-/** Providers whose issuer and scope need not be given. */
-const knownProviders: Record<string, { label: string; issuer: string; scope: string }> = {
-  google: { label: 'Google', issuer: 'https://accounts.google.com', scope: 'openid email profile' },
-  kakao: { label: 'Kakao', issuer: 'https://kauth.kakao.com', scope: 'openid account_email profile_nickname' },
-}
-
-/** Reads `OPENID_<NAME>_…` of each name in OPENID_PROVIDERS; what is missing is added to the problems. */
-function openIdProviders(
-  names: readonly string[],
-  env: Record<string, string | undefined>,
-  problems: string[],
-): OpenIdProvider[] {
-  return names.map((name) => {
-    const prefix = `OPENID_${name.toUpperCase()}_`
-    const known = knownProviders[name]
-    const read = (part: string, standard: string | undefined, example: string): string => {
-      const value = env[prefix + part] || standard
-      if (value) return value
-      problems.push(`${prefix}${part} is missing: OPENID_PROVIDERS names ${name}. Example: ${prefix}${part}=${example}`)
-      return ''
-    }
-    const issuer = read('ISSUER', known?.issuer, 'https://login.example.org')
-    if (issuer && !['https:', 'http:'].includes(URL.parse(issuer)?.protocol ?? ''))
-      problems.push(
-        `${prefix}ISSUER must be the address of an issuer. Example: ${prefix}ISSUER=https://login.example.org`,
-      )
-    return {
-      name,
-      issuer,
-      label: env[`${prefix}LABEL`] || known?.label || name,
-      clientId: read('CLIENT_ID', undefined, 'kintsugi'),
-      clientSecret: read('CLIENT_SECRET', undefined, 'a secret from the provider'),
-      scope: read('SCOPE', known?.scope ?? 'openid email profile', 'openid email profile'),
-    }
-  })
-}
 
 type Variables = { [K in keyof typeof variables]: z.output<(typeof variables)[K]['schema']> }
 
 /** What the server runs with. Frozen: nothing changes it after the start. */
-export interface Config {
+export interface Config extends IdentityConfig {
   production: boolean
   port: number
   host: string
@@ -161,14 +95,8 @@ export interface Config {
   corsOrigins: readonly string[]
   trustProxy: number
   maxGroupSize: number
-  mail: {
-    /** Absent: mails go to the folder `outbox` below the data folder. */
-    smtpUrl: string | undefined
-    from: string
-  }
-  passwordHash: { memoryKib: number; iterations: number }
-  openIdProviders: readonly OpenIdProvider[]
-  telegramBotToken: string | undefined
+  credits: CreditsConfig
+  payments: PaymentsConfig
   /** Names this process in heartbeats and logs. */
   nodeId: string
 }
@@ -198,7 +126,8 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
       `JWT_SECRET is missing: it is made by the server only for the embedded database outside production. Example: JWT_SECRET=${variables.JWT_SECRET.example}`,
     )
   }
-  const providers = openIdProviders(read.OPENID_PROVIDERS ?? [], env, problems)
+  const identity = identityConfig(read, env, problems)
+  const payments = paymentsConfig(read, read.TELEGRAM_BOT_TOKEN, problems)
   if (problems.length > 0) throw new ConfigError(problems)
 
   return deepFreeze({
@@ -216,10 +145,9 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     corsOrigins: read.CORS_ORIGINS,
     trustProxy: read.TRUST_PROXY,
     maxGroupSize: read.MAX_GROUP_SIZE,
-    mail: { smtpUrl: read.SMTP_URL, from: read.MAIL_FROM },
-    passwordHash: { memoryKib: read.ARGON2_MEMORY_KIB, iterations: read.ARGON2_ITERATIONS },
-    openIdProviders: providers,
-    telegramBotToken: read.TELEGRAM_BOT_TOKEN,
+    ...identity,
+    credits: creditsConfig(read),
+    payments,
     nodeId: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
   })
 }

@@ -42,6 +42,49 @@ const bad: Record<string, string[]> = {
   TRUST_PROXY: ['-1', '11', 'true', 'loopback'],
   MAX_GROUP_SIZE: ['1', '100001', '1k'],
   ACCESS_TOKEN_SECONDS: ['0', '86401', '15m'],
+  SMTP_URL: ['mail.internal', 'http://mail.internal', '587'],
+  MAIL_FROM: ['nobody', '@', 'a@b\r\nBcc: c@d', `${'x'.repeat(320)}@d`],
+  ARGON2_MEMORY_KIB: ['8191', '1048577', '19MiB'],
+  ARGON2_ITERATIONS: ['0', '21', 'two'],
+  OPENID_PROVIDERS: ['Google', 'my-own', '1st', 'google,google', 'google;kakao', '__proto__'],
+  TELEGRAM_BOT_TOKEN: [
+    'nonsense',
+    '987654321',
+    '987654321:short',
+    'bot987654321:AAF0000000000000000000000000000000000',
+  ],
+  SIGNUP_CREDITS: ['-1', '1000000001', '1e3', 'none'],
+  OVERAGE_TOKENS_PER_CREDIT: ['0', '0.5', '1000000001'],
+  STRIPE_SECRET_KEY: ['hunter2-stripe', 'pk_test_0000000000000000', 'sk_test with a space'],
+  STRIPE_WEBHOOK_SECRET: ['hunter2-webhook', 'whsec_short1', 'sk_test_0000000000000000'],
+  STRIPE_API_URL: ['stripe.internal', 'ftp://stripe.internal'],
+  PAST_DUE_GRACE_DAYS: ['-1', '61', '7d', '1.5'],
+  TBANK_TERMINAL_KEY: ['with space', 'T'.repeat(21)],
+  TBANK_PASSWORD: ['hunter2'],
+  TBANK_API_URL: ['bank.internal', 'ftp://bank.internal'],
+  TELEGRAM_WEBHOOK_SECRET: ['too-little', 'with spaces between them', 's'.repeat(257)],
+  TELEGRAM_API_URL: ['telegram.internal'],
+  // no address, one with a wrong letter, and a spelling that wallets do not take
+  TON_ADDRESS: ['nowhere', 'UQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAJKz', `0:${'0'.repeat(64)}`],
+  TON_API_URL: ['toncenter.internal'],
+  TON_API_KEY: ['with a space', 'seven77'],
+}
+
+/** What some variables need beside them. */
+const halves = {
+  STRIPE_SECRET_KEY: 'sk_test_0123456789abcdef',
+  STRIPE_WEBHOOK_SECRET: 'whsec_0123456789abcdef',
+  TBANK_TERMINAL_KEY: '1234567890123DEMO',
+  TBANK_PASSWORD: 'a password of the bank',
+  TELEGRAM_BOT_TOKEN: `123456789:${'A'.repeat(35)}`,
+}
+
+/** What OPENID_PROVIDERS=google,kakao needs besides. */
+const providers = {
+  OPENID_GOOGLE_CLIENT_ID: 'google-id',
+  OPENID_GOOGLE_CLIENT_SECRET: 'google-secret',
+  OPENID_KAKAO_CLIENT_ID: 'kakao-id',
+  OPENID_KAKAO_CLIENT_SECRET: 'kakao-secret',
 }
 
 test('what a variable does not take is refused with its name and an example, and without the value', () => {
@@ -59,7 +102,7 @@ test('each example in a refusal is itself taken', () => {
   for (const [name, [value]] of Object.entries(bad)) {
     if (name === 'JWT_SECRET') continue
     const [, example] = refusal({ [name]: value }).match(new RegExp(`Example: ${name}=(.+)`)) ?? []
-    const env = { DATABASE_URL: 'postgres://localhost/db', [name]: example }
+    const env = { ...providers, ...halves, DATABASE_URL: 'postgres://localhost/db', [name]: example }
     assert.doesNotThrow(() => load(env), `${name}=${example}`)
   }
 })
@@ -74,6 +117,12 @@ test('a secret is never shown', () => {
     DATABASE_URL: 'postgres//user:hunter2-database@localhost',
     REDIS_URL: 'redis//:hunter2-redis@localhost',
     JWT_SECRET: 'hunter2-token',
+    SMTP_URL: 'smtp//user:hunter2-mail@localhost',
+    TELEGRAM_BOT_TOKEN: 'hunter2-bot',
+    ...{ TBANK_PASSWORD: 'hunter2', TELEGRAM_WEBHOOK_SECRET: 'hunter2', TON_API_KEY: 'hunter2' },
+    OPENID_PROVIDERS: 'own',
+    OPENID_OWN_ISSUER: 'http://user:hunter2-issuer@issuer.internal',
+    OPENID_OWN_CLIENT_SECRET: 'hunter2-client',
   }
   assert.doesNotMatch(refusal(env), /hunter2/)
 })
@@ -95,6 +144,12 @@ test('without any variable the server runs embedded', () => {
     corsOrigins: [],
     trustProxy: 0,
     maxGroupSize: 1000,
+    mail: { smtpUrl: undefined, from: 'Kintsugi <no-reply@localhost>' },
+    passwordHash: { memoryKib: 19_456, iterations: 2 },
+    openIdProviders: [],
+    telegramBotToken: undefined,
+    credits: { signupCredits: 1000, overageTokensPerCredit: 1000 },
+    payments: { stripe: undefined, pastDueGraceDays: 7, tbank: undefined, stars: undefined, ton: undefined },
   })
   assert.ok(jwtSecret.length >= 32)
 })
@@ -135,6 +190,114 @@ test('what is read is what was said', () => {
   )
   assert.deepEqual([config.maxGroupSize, config.accessTokenSeconds, config.database.pool], [2, 1, 2])
   assert.equal(load({ CORS_ORIGINS: '*' }).corsOrigins[0], '*')
+})
+
+test('mail, password hashes and the bot are read', () => {
+  const token = `123456789:${'A'.repeat(35)}`
+  const config = load({
+    ...{ SMTP_URL: 'smtps://user:secret@mail.example.org', MAIL_FROM: 'no-reply@example.org' },
+    ...{ ARGON2_MEMORY_KIB: '65536', ARGON2_ITERATIONS: '3', TELEGRAM_BOT_TOKEN: token },
+  })
+  assert.deepEqual(config.mail, { smtpUrl: 'smtps://user:secret@mail.example.org', from: 'no-reply@example.org' })
+  assert.deepEqual(config.passwordHash, { memoryKib: 65_536, iterations: 3 })
+  assert.equal(config.telegramBotToken, token)
+})
+
+test('ways to pay are read, each of its own', () => {
+  const address = 'UQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAJKZ'
+  const config = load({
+    ...halves,
+    STRIPE_API_URL: 'http://localhost:9001/',
+    PAST_DUE_GRACE_DAYS: '0',
+    TBANK_API_URL: 'http://localhost:9000/v2/',
+    TELEGRAM_WEBHOOK_SECRET: 'a-secret-of-the-webhook',
+    TON_ADDRESS: address,
+  })
+  const { TBANK_TERMINAL_KEY: terminalKey, TBANK_PASSWORD: password, TELEGRAM_BOT_TOKEN: botToken } = halves
+  const { STRIPE_SECRET_KEY: secretKey, STRIPE_WEBHOOK_SECRET: webhookSecret } = halves
+  assert.deepEqual(config.payments, {
+    stripe: { secretKey, webhookSecret, apiUrl: 'http://localhost:9001' },
+    pastDueGraceDays: 0,
+    tbank: { terminalKey, password, apiUrl: 'http://localhost:9000/v2' },
+    stars: { botToken, webhookSecret: 'a-secret-of-the-webhook', apiUrl: 'https://api.telegram.org' },
+    ton: { address, apiUrl: 'https://toncenter.com/api/v2', apiKey: undefined },
+  })
+  assert.deepEqual(load({ TELEGRAM_BOT_TOKEN: botToken }).payments.stars, undefined, 'a bot for logins alone')
+})
+
+test('half of what a way to pay needs is refused', () => {
+  const half = (name: keyof typeof halves) => refusal({ [name]: halves[name] })
+  assert.match(half('STRIPE_SECRET_KEY'), /STRIPE_WEBHOOK_SECRET is missing.*Example: STRIPE_WEBHOOK_SECRET=/)
+  assert.match(half('STRIPE_WEBHOOK_SECRET'), /STRIPE_SECRET_KEY is missing.*Example: STRIPE_SECRET_KEY=/)
+  assert.match(half('TBANK_TERMINAL_KEY'), /TBANK_PASSWORD is missing.*Example: TBANK_PASSWORD=/)
+  assert.match(half('TBANK_PASSWORD'), /TBANK_TERMINAL_KEY is missing.*Example: TBANK_TERMINAL_KEY=/)
+  assert.match(
+    refusal({ TELEGRAM_WEBHOOK_SECRET: 'a-secret-of-the-webhook' }),
+    /TELEGRAM_BOT_TOKEN is missing.*Example: TELEGRAM_BOT_TOKEN=/,
+  )
+})
+
+test('a known provider needs an id and a secret, another one an issuer as well', () => {
+  const config = load({
+    ...providers,
+    OPENID_PROVIDERS: 'google, kakao,own,',
+    OPENID_KAKAO_SCOPE: 'openid account_email',
+    OPENID_OWN_ISSUER: 'https://login.example.org',
+    OPENID_OWN_CLIENT_ID: 'own-id',
+    OPENID_OWN_CLIENT_SECRET: 'own-secret',
+  })
+  assert.deepEqual(config.openIdProviders, [
+    {
+      ...{ name: 'google', label: 'Google', issuer: 'https://accounts.google.com', scope: 'openid email profile' },
+      ...{ clientId: 'google-id', clientSecret: 'google-secret' },
+    },
+    {
+      ...{ name: 'kakao', label: 'Kakao', issuer: 'https://kauth.kakao.com', scope: 'openid account_email' },
+      ...{ clientId: 'kakao-id', clientSecret: 'kakao-secret' },
+    },
+    {
+      ...{ name: 'own', label: 'own', issuer: 'https://login.example.org', scope: 'openid email profile' },
+      ...{ clientId: 'own-id', clientSecret: 'own-secret' },
+    },
+  ])
+})
+
+test('the name of Telegram is taken', () => {
+  assert.match(refusal({ OPENID_PROVIDERS: 'telegram' }), /OPENID_PROVIDERS must be .*not `telegram`/)
+})
+
+test('what a provider lacks is said by the name of its variable, with an example that is taken', () => {
+  const message = refusal({ OPENID_PROVIDERS: 'google,own' })
+  const missing = [...message.matchAll(/- (OPENID_\w+) is missing: .* Example: \1=(.+)/g)]
+  const names = ['OPENID_GOOGLE_CLIENT_ID', 'OPENID_GOOGLE_CLIENT_SECRET', 'OPENID_OWN_ISSUER']
+  assert.deepEqual(
+    missing.map(([, name]) => name),
+    [...names, 'OPENID_OWN_CLIENT_ID', 'OPENID_OWN_CLIENT_SECRET'],
+  )
+  const examples = Object.fromEntries(missing.map(([, name, example]) => [name, example]))
+  assert.doesNotThrow(() => load({ OPENID_PROVIDERS: 'google,own', ...examples }))
+})
+
+test("an issuer is reached by HTTPS, but for one on one's own machine", () => {
+  const env = { OPENID_PROVIDERS: 'own', OPENID_OWN_CLIENT_ID: 'id', OPENID_OWN_CLIENT_SECRET: 'secret' }
+  for (const issuer of [
+    'http://login.example.org',
+    'login.example.org',
+    'ftp://localhost',
+    'http://localhost.evil.org',
+    'http://127.0.0.1.evil.org',
+    'http://127.evil.org',
+    'http://[::2]',
+  ])
+    assert.match(refusal({ ...env, OPENID_OWN_ISSUER: issuer }), /OPENID_OWN_ISSUER must be .*Example: OPENID_OWN_/)
+  for (const issuer of [
+    'http://localhost:9000',
+    'http://127.0.0.1:9000/path',
+    'http://127.8.0.1',
+    'http://[::1]',
+    'https://login.example.org',
+  ])
+    assert.equal(load({ ...env, OPENID_OWN_ISSUER: issuer }).openIdProviders[0]?.issuer, issuer)
 })
 
 test('the configuration is frozen through and through', () => {
