@@ -4,9 +4,15 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import type { Logger } from 'pino'
+import { createOpenIdClient } from './adapters/openid.ts'
 import { createJobs } from './adapters/pg-boss.ts'
 import { createRedis } from './adapters/redis.ts'
 import { createMailer } from './adapters/smtp.ts'
+import { createStripe } from './adapters/stripe.ts'
+import { createTbank } from './adapters/tbank.ts'
+import { createTelegramStars } from './adapters/telegram-stars.ts'
+import { createTon } from './adapters/ton.ts'
+import { createBilling } from './billing/index.ts'
 import type { Config } from './config.ts'
 import { openDatabase } from './database/database.ts'
 import { createIdentity } from './identity/index.ts'
@@ -37,6 +43,8 @@ const jobGraceMs = 1_500
 export interface App {
   /** Begins to listen; settles with the port. */
   listen(): Promise<number>
+  /** Gives someone the role super_admin; for an operator's command, before `listen`. */
+  appointAdmin: ReturnType<typeof createIdentity>['appointAdmin']
   /** Takes nothing new, ends what is under way, tells the sockets, and closes everything. */
   close(): Promise<void>
 }
@@ -77,6 +85,31 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     jobs,
     mailer,
     guesses: createGuesses(limiting),
+    openId: createOpenIdClient(),
+    log,
+  })
+  const stripe = config.payments.stripe && createStripe(config.payments.stripe)
+  const { tbank, stars, ton } = config.payments
+  const billing = createBilling({
+    database,
+    config: {
+      ...config.credits,
+      publicUrl: config.publicUrl ?? `http://localhost:${config.port}`,
+      pastDueGraceDays: config.payments.pastDueGraceDays,
+    },
+    providers: {
+      stripe: stripe?.payments,
+      tbank:
+        tbank &&
+        createTbank({ ...tbank, notificationUrl: config.publicUrl && `${config.publicUrl}/v1/webhooks/tbank` }),
+      stars: stars && createTelegramStars(stars),
+      ton: ton && createTon(ton),
+    },
+    subscriptions: stripe?.subscriptions,
+    fanout,
+    events,
+    jobs,
+    addExportSection: identity.addExportSection,
     log,
   })
   const presence = createPresence({ fanout, touchLastSeen: identity.users.touchLastSeen, nodes, log })
@@ -85,6 +118,9 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     fanout,
     presence,
     users: identity.users,
+    events,
+    jobs,
+    addExportSection: identity.addExportSection,
     metrics,
     log,
     maxGroupSize: config.maxGroupSize,
@@ -125,7 +161,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     }
   }
 
-  const routes = [...identity.routes, ...messenger.routes]
+  const routes = [...identity.routes, ...billing.routes, ...messenger.routes]
   http.on(
     'request',
     createHttp({
@@ -136,13 +172,14 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
         openApi: createOpenApi({ routes, version, serverUrl: config.publicUrl }),
         asyncApi: createAsyncApi({
           commands: sockets.commands,
-          events: { ...messenger.events, ...sessionEvents },
+          events: { ...messenger.events, ...identity.events, ...billing.events, ...sessionEvents },
           version,
           serverUrl: config.publicUrl,
         }),
       }),
       corsOrigins: config.corsOrigins,
       trustProxy: config.trustProxy,
+      publicUrl: config.publicUrl,
       readiness,
       metrics,
       log,
@@ -170,6 +207,8 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   cluster?.onPeerDied(() => fanout.resyncHere('node died'))
 
   return {
+    appointAdmin: identity.appointAdmin,
+
     async listen() {
       await jobs.start()
       await cluster?.start()

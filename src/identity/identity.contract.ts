@@ -44,19 +44,50 @@ const tokens = z.object({
 
 export const session = z.object({ user: me }).extend(tokens.shape).meta({ id: 'Session' })
 
+const ada = {
+  id: '0197a3c2-7d1e-7c40-9b7e-2f6d0a1b3c4d',
+  kind: 'human',
+  username: 'ada',
+  displayName: 'Ada Lovelace',
+} as const
+
+const ownAda = {
+  ...ada,
+  email: 'ada@example.org',
+  emailVerified: false,
+  locale: 'en-GB',
+  role: 'user',
+  createdAt: '2026-11-21T09:30:02.481Z',
+} as const
+
+const adasSession = {
+  user: ownAda,
+  accessToken: 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzaWQiOiIwMTk3YTNjMiJ9.c2lnbmF0dXJl',
+  expiresIn: 900,
+  refreshToken: 'mJ8yqSg3pVb0nXw5Zt1uRk7cLh2dEf9oAi4sKx6jQvM',
+} as const
+
 /** Operations of accounts and logins, by their names. */
 export const identityContract = {
   'auth:register': {
     summary: 'Create an account and its first login',
     input: z.strictObject({
       email,
-      password,
+      password: password.meta({ description: 'Neither a common password nor the username or the email.' }),
       username: p.username,
       displayName: displayName.optional(),
       locale: locale.optional(),
       referralCode: p.text(64).optional(),
     }),
     output: session,
+    errors: ['conflict'],
+    example: {
+      input: {
+        ...{ email: 'ada@example.org', username: 'ada', password: 'correct horse battery' },
+        ...{ displayName: 'Ada Lovelace', locale: 'en-GB' },
+      },
+      output: adasSession,
+    },
   },
   'auth:login': {
     summary: 'Log in with email or username, and password',
@@ -67,36 +98,69 @@ export const identityContract = {
         'give either email or username',
       ),
     output: session,
+    errors: ['unauthenticated', 'banned'],
+    example: { input: { username: 'ada', password: 'correct horse battery' }, output: adasSession },
   },
   'auth:refresh': {
     summary: 'Trade a refresh token for new tokens; each refresh token works once',
     input: z.strictObject({ refreshToken: refreshToken.optional() }),
     output: tokens.meta({ id: 'Tokens' }),
+    errors: ['unauthenticated', 'banned'],
+    example: {
+      input: { refreshToken: adasSession.refreshToken },
+      output: {
+        accessToken: adasSession.accessToken,
+        expiresIn: 900,
+        refreshToken: 'p3Xw0Lr8TzQk5Hn2Yb7Vd1Jf6Gs9MaCeUoIiKlPqRtE',
+      },
+    },
   },
   'auth:logout': {
     summary: 'End this login: its tokens stop working and its sockets close, on every node',
     input: p.empty,
     output: p.empty,
+    example: { input: {}, output: {} },
   },
   'auth:logout-all': {
     summary: 'End every login of the account',
     input: p.empty,
     output: p.empty,
+    example: { input: {}, output: {} },
   },
-  'me:get': { summary: 'Your account', input: p.empty, output: me },
+  'me:get': {
+    summary: 'Your account',
+    input: p.empty,
+    output: me,
+    errors: ['not_found'],
+    example: { input: {}, output: ownAda },
+  },
   'me:update': {
-    summary: 'Change your display name, username or locale',
+    summary: 'Change your display name, username, locale or avatar',
     input: z
-      .strictObject({ displayName: displayName.optional(), username: p.username.optional(), locale: locale.optional() })
+      .strictObject({
+        displayName: displayName.optional(),
+        username: p.username.optional(),
+        locale: locale.optional(),
+        avatarId: p.id.nullable().optional().meta({ description: "An attachment's id; null takes the avatar away." }),
+      })
       .refine((input) => Object.keys(input).length > 0, 'give at least one field to change'),
     output: me,
+    errors: ['conflict', 'not_found'],
+    example: { input: { displayName: 'Ada, Countess' }, output: { ...ownAda, displayName: 'Ada, Countess' } },
   },
   'user:search': {
     summary: 'Find people by the beginning of their username or display name',
     input: z.strictObject({ query: p.text(64).min(1), cursor: p.cursor.optional(), limit: p.pageLimit(50, 20) }),
     output: z.object({ items: z.array(user), nextCursor: p.nextCursor }),
+    example: { input: { query: 'ad', limit: 20 }, output: { items: [ada] } },
   },
-  'user:get': { summary: 'A person', input: z.strictObject({ userId: p.id }), output: user },
+  'user:get': {
+    summary: 'A person',
+    input: z.strictObject({ userId: p.id }),
+    output: user,
+    errors: ['not_found'],
+    example: { input: { userId: ada.id }, output: ada },
+  },
 } as const
 
 export type User = z.infer<typeof user>

@@ -1,13 +1,29 @@
 import type { Logger } from 'pino'
-import type { Database } from '../database/database.ts'
+import type { Connection, Database } from '../database/database.ts'
 import type { DomainEvents } from '../kernel/domain-events.ts'
-import type { Fanout, Guesses, Jobs, Mailer, OpenIdProvider } from '../kernel/ports.ts'
+import type { Fanout, Guesses, Jobs, Mailer, OpenIdClient, OpenIdProvider } from '../kernel/ports.ts'
 import { tokenKey } from './access-token.ts'
+import { holdUsers } from './account-deletion.service.ts'
 import { createAccounts } from './accounts.service.ts'
+import { createAppointment } from './appointment.ts'
 import { createAuthenticator } from './authenticator.ts'
+import { emailRoutes } from './email.routes.ts'
+import { createEmails } from './emails.service.ts'
+import { identityEvents } from './events.contract.ts'
+import { createExternalLoginRoutes } from './external-logins.ts'
 import { identityRoutes } from './identity.routes.ts'
 import { createBearerAuthentication } from './jwt.strategy.ts'
+import { createMails } from './mails.ts'
+import { createOneTimeCodes } from './one-time-codes.ts'
+import { createOwnData } from './own-data.ts'
+import { createHashing } from './password.ts'
+import { createPasswords } from './passwords.service.ts'
+import { preferencesRoutes } from './preferences.routes.ts'
+import { sessionRoutes } from './sessions.routes.ts'
 import { createSessions } from './sessions.service.ts'
+import { staffRoutes } from './staff.routes.ts'
+import { createStaff } from './staff.service.ts'
+import { defineTidying } from './tidy.ts'
 import { createUsers } from './users.service.ts'
 
 interface IdentityDependencies {
@@ -29,25 +45,55 @@ interface IdentityDependencies {
   jobs: Jobs
   mailer: Mailer
   guesses: Guesses
+  openId: OpenIdClient
   log: Logger
 }
 
 /** Builds accounts, logins and the verification of access tokens. Holds nothing that needs closing. */
 export function createIdentity(deps: IdentityDependencies) {
-  const { database, config, fanout, events, log } = deps
+  const { database, config, fanout, log } = deps
   const key = tokenKey(config.jwtSecret)
+  const hashing = createHashing(config.passwordHash)
   const sessions = createSessions({ database, fanout, log, key, accessTokenSeconds: config.accessTokenSeconds })
-  const accounts = createAccounts({ database, sessions, events })
+  const codes = createOneTimeCodes({ database, secret: config.jwtSecret })
+  defineTidying(deps)
+  const mails = createMails({ ...deps, codes, publicUrl: config.publicUrl, openIdProviders: config.openIdProviders })
+  const emails = createEmails({ ...deps, codes, mails })
+  const passwords = createPasswords({ ...deps, hashing, sessions, codes, mails })
+  const accounts = createAccounts({ ...deps, sessions, hashing, sendVerification: emails.sendVerification })
   const users = createUsers(database)
-  const { authenticate, liveSessions, accept } = createAuthenticator(database, key)
+  const ownData = createOwnData(deps)
+  const { authenticate, liveSessions, accept } = createAuthenticator(database, key, log)
+
+  async function activeAmong(em: Connection, userIds: string[]): Promise<Set<string>> {
+    await holdUsers(em, userIds)
+    return users.activeAmong(em, userIds)
+  }
 
   return {
-    routes: identityRoutes({ accounts, sessions, users }),
+    routes: [
+      ...sessionRoutes({ accounts, sessions }),
+      ...emailRoutes({ emails, passwords }),
+      ...createExternalLoginRoutes({ ...deps, accounts, sessions, mails }),
+      ...identityRoutes({ accounts, users }),
+      ...preferencesRoutes(database),
+      ...staffRoutes(createStaff({ ...deps, sessions })),
+      ...ownData.routes,
+    ],
     /** For the socket handshake. */
     authenticator: { authenticate, liveSessions },
     /** For REST: Express middleware with the same rules; sets `req.authentication`. */
     bearerAuthentication: createBearerAuthentication(key, { accept }),
     /** What later features ask of users. */
-    users: { activeAmong: users.activeAmong, touchLastSeen: users.touchLastSeen },
+    users: {
+      /** Which of these exist and are neither deleted nor banned; and none of them is deleted before the transaction ends. */
+      activeAmong,
+      touchLastSeen: users.touchLastSeen,
+    },
+    /** What later features add to the export of a user's data. */
+    addExportSection: ownData.addExportSection,
+    /** For an operator's command. */
+    appointAdmin: createAppointment({ database, accounts, hashing }),
+    events: identityEvents,
   }
 }

@@ -17,7 +17,7 @@ const schema = defineEntity({
     device: p.json<{ name?: string; userAgent?: string; ip?: string }>().nullable(),
     /** When its family began, by a proof of who the user is. */
     loggedInAt: timestamp(),
-    expiresAt: timestamp(),
+    expiresAt: timestamp().index('refresh_tokens_expires'),
     rotatedAt: timestamp().nullable(),
     revokedAt: timestamp().nullable(),
     ...createdAtColumn,

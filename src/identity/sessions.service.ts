@@ -1,13 +1,20 @@
 import { createHash, type KeyObject, randomBytes } from 'node:crypto'
 import { type RawBuilder, sql } from 'kysely'
 import type { Logger } from 'pino'
+import { z } from 'zod'
 import { type Connection, type Database, run } from '../database/database.ts'
+import { decodeCursor, encodeCursor, keyId, keyTime, keyTimeOf } from '../kernel/cursors.ts'
+import { notFound } from '../kernel/errors.ts'
 import { newId } from '../kernel/ids.ts'
 import type { Actor, Context, Role } from '../kernel/operation.ts'
 import type { Fanout } from '../kernel/ports.ts'
 import { signAccessToken } from './access-token.ts'
+import { notingSeen } from './activity.ts'
+import { deviceOf } from './device.ts'
 import type { Tokens } from './identity.contract.ts'
-import { banned, loginEnded } from './identity.errors.ts'
+import { banned, loginEnded, wrongCredentials } from './identity.errors.ts'
+import { type LoginRow, presentSession } from './session.presenter.ts'
+import type { LoginSession } from './sessions.contract.ts'
 
 /** A login that is not refreshed for so long ends. */
 export const refreshTokenDays = 7
@@ -18,8 +25,8 @@ export const refreshTokenDays = 7
  */
 const graceSeconds = 10
 
-/** Header fields may be of 16 KB; the longest of real browsers are near 300 characters. */
-const maxUserAgentLength = 400
+/** A login's place in the list: when it was used last, and its id. */
+const listKey = z.tuple([keyTime, keyId])
 
 interface SessionsDependencies {
   database: Database
@@ -39,20 +46,27 @@ export type Sessions = ReturnType<typeof createSessions>
  */
 export function createSessions({ database, fanout, log, key, accessTokenSeconds }: SessionsDependencies) {
   /**
-   * Begins a login for a user who has proved who they are.
-   * @throws AppError unauthenticated where the user was deleted meanwhile, banned
+   * Begins a login for a user who has proved who they are. `proof`: by a password that was checked against this hash, before
+   * the transaction; one that was changed meanwhile proves nothing.
+   * @throws AppError unauthenticated where the user was deleted or the password changed meanwhile, banned
    */
-  async function open(em: Connection, userId: string, context: Context): Promise<Tokens> {
+  async function open(
+    em: Connection,
+    userId: string,
+    context: Context,
+    proof?: { passwordHash: string | null },
+  ): Promise<Tokens> {
     const user = await lockUser(em, sql`${userId}`)
     if (!user) throw loginEnded()
-    if (user.banned) throw banned()
+    if (proof && proof.passwordHash !== user.passwordHash) throw wrongCredentials()
+    if (user.banned) throw banned(user.banReason)
     return issue(em, { userId, sessionId: newId(), role: user.role }, context)
   }
 
   /**
    * Trades a refresh token for its successor and a new access token. Where one was traded longer ago than the grace, its
    * owner or a thief holds the successor, and nobody can tell who of them is asking: the login ends, with its sockets.
-   * @throws AppError unauthenticated, banned
+   * @throws AppError unauthenticated; banned also where the ban has ended the login already
    */
   async function refresh(refreshToken: string, context: Context): Promise<Tokens> {
     const tokenHash = hashOf(refreshToken)
@@ -65,18 +79,19 @@ export function createSessions({ database, fanout, log, key, accessTokenSeconds 
             coalesce(rotated_at < now() - make_interval(secs => ${graceSeconds}), false) as replayed
           from refresh_tokens where token_hash = ${tokenHash}`,
       )
+      if (user?.banned) throw banned(user.banReason)
       if (!user || !token?.live) throw loginEnded()
       // returned, not thrown: the revocation has to be committed
       if (token.replayed)
         return { stolen: { userId: user.id, ...(await revoke(em, user.id, sql`family_id = ${token.familyId}`)) } }
-      if (user.banned) throw banned()
       // the first trade counts: the grace does not start anew with each use
       await run(
         em,
         sql`
           update refresh_tokens set rotated_at = coalesce(rotated_at, now()) where token_hash = ${tokenHash}`,
       )
-      return { tokens: await issue(em, { userId: user.id, sessionId: token.familyId, role: user.role }, context) }
+      const actor = { userId: user.id, sessionId: token.familyId, role: user.role }
+      return { tokens: await issue(em, actor, context, tokenHash) }
     })
     if (outcome.tokens) return outcome.tokens
 
@@ -85,13 +100,28 @@ export function createSessions({ database, fanout, log, key, accessTokenSeconds 
     throw loginEnded()
   }
 
-  /** Ends the login that the actor speaks through, or every login of theirs; then their sockets, on every node. */
-  async function close({ userId, sessionId }: Actor, which: 'this' | 'all'): Promise<void> {
+  /** Ends the logins of the user that `which` says, then their sockets, on every node. Returns whether any went on. */
+  async function endThose(userId: string, which: RawBuilder<unknown>): Promise<boolean> {
     const { sessionIds } = await database.transact(async (em) => {
       await lockUser(em, sql`${userId}`)
-      return revoke(em, userId, which === 'this' ? sql`family_id = ${sessionId}` : sql`true`)
+      return revoke(em, userId, which)
     })
     fanout.closeSessions(sessionIds)
+    return sessionIds.length > 0
+  }
+
+  /** Ends the login that the actor speaks through, or every login of theirs; then their sockets, on every node. */
+  async function close({ userId, sessionId }: Actor, which: 'this' | 'all'): Promise<void> {
+    await endThose(userId, which === 'this' ? sql`family_id = ${sessionId}` : sql`true`)
+  }
+
+  /**
+   * Ends one of the user's logins and its sockets, on every node.
+   * @throws AppError not_found for a login of someone else, and for one that has ended
+   */
+  async function end(userId: string, sessionId: string): Promise<void> {
+    const ended = await endThose(userId, sql`family_id = ${sessionId} and expires_at > now()`)
+    if (!ended) throw notFound('session')
   }
 
   /**
@@ -104,19 +134,52 @@ export function createSessions({ database, fanout, log, key, accessTokenSeconds 
     return () => fanout.closeSessions(sessionIds)
   }
 
-  /** Adds a token to a family. The user's row is locked. Expired tokens of the user go: nothing asks for them again. */
-  async function issue(em: Connection, actor: Actor, { userAgent, ip }: Context): Promise<Tokens> {
+  /**
+   * The user's logins that go on, as their newest tokens say; the one used last first.
+   * @throws AppError invalid_request for a cursor that is not of this list
+   */
+  async function list(
+    { userId, sessionId }: Actor,
+    { cursor, limit }: { cursor?: string | undefined; limit: number },
+  ): Promise<{ items: LoginSession[]; nextCursor?: string }> {
+    const after = cursor === undefined ? undefined : decodeCursor(cursor, listKey)
+    const rows = await database.query(sql<LoginRow & { place: string }>`
+      select id, device, "loggedInAt", "lastUsedAt", "expiresAt", ${keyTimeOf('lastUsedAt')} as place from (
+        select distinct on (family_id) family_id as id, device, logged_in_at as "loggedInAt",
+          created_at as "lastUsedAt", expires_at as "expiresAt"
+        from refresh_tokens
+        where user_id = ${userId} and revoked_at is null and expires_at > now()
+        order by family_id, created_at desc
+      ) login
+      where ${after ? sql`("lastUsedAt", id) < (${after[0]}::timestamptz, ${after[1]}::uuid)` : sql`true`}
+      order by "lastUsedAt" desc, id desc limit ${limit + 1}`)
+    const page = rows.slice(0, limit)
+    const last = page.at(-1)
+    const items = page.map((row) => presentSession(row, sessionId))
+    return { items, ...(rows.length > limit && last && { nextCursor: encodeCursor([last.place, last.id]) }) }
+  }
+
+  /**
+   * Adds a token to a family, with what stays from the one that it is traded for: when the login began, and what the device
+   * calls itself where it does not say so again. The user's row is locked. Expired tokens of the user go: nothing asks
+   * for them again.
+   */
+  async function issue(em: Connection, actor: Actor, context: Context, tradedHash?: Buffer): Promise<Tokens> {
     const refreshToken = randomBytes(32).toString('base64url')
-    const device = { ...(userAgent && { userAgent: userAgent.slice(0, maxUserAgentLength) }), ip }
+    const ofTraded = (what: RawBuilder<unknown>) =>
+      tradedHash ? sql`(select ${what} from refresh_tokens where token_hash = ${tradedHash})` : sql`null`
+    const ownName = ofTraded(sql`jsonb_strip_nulls(jsonb_build_object('name', device->'name'))`)
     await run(
       em,
       sql`
         with expired as (delete from refresh_tokens where user_id = ${actor.userId} and expires_at <= now())
         insert into refresh_tokens (token_hash, user_id, family_id, device, logged_in_at, expires_at)
-        values (${hashOf(refreshToken)}, ${actor.userId}, ${actor.sessionId}, ${JSON.stringify(device)}::jsonb,
-          coalesce((select min(logged_in_at) from refresh_tokens where family_id = ${actor.sessionId}), now()),
+        values (${hashOf(refreshToken)}, ${actor.userId}, ${actor.sessionId},
+          coalesce(${ownName}, '{}'::jsonb) || ${JSON.stringify(deviceOf(context))}::jsonb,
+          coalesce(${ofTraded(sql`logged_in_at`)}, now()),
           now() + make_interval(days => ${refreshTokenDays}))`,
     )
+    await run(em, notingSeen(actor.userId))
     return {
       accessToken: signAccessToken(key, actor, accessTokenSeconds),
       expiresIn: accessTokenSeconds,
@@ -124,13 +187,15 @@ export function createSessions({ database, fanout, log, key, accessTokenSeconds 
     }
   }
 
-  return { open, refresh, close, endAll }
+  return { open, refresh, list, end, close, endAll }
 }
 
 interface LockedUser {
   id: string
   role: Role
   banned: boolean
+  banReason: string | null
+  passwordHash: string | null
 }
 
 /** Locks the user's row against other work on their logins; what merely refers to the user goes on. */
@@ -138,8 +203,8 @@ async function lockUser(em: Connection, id: ReturnType<typeof sql>): Promise<Loc
   const [user] = await run(
     em,
     sql<LockedUser>`
-      select id, role, banned_at is not null as banned from users
-      where id = ${id} and deleted_at is null for no key update`,
+      select id, role, banned_at is not null as banned, ban_reason as "banReason", password_hash as "passwordHash"
+      from users where id = ${id} and deleted_at is null for no key update`,
   )
   return user
 }

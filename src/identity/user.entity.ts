@@ -27,11 +27,18 @@ const schema = defineEntity({
     bannedAt: timestamp().nullable(),
     banReason: p.text().nullable(),
     lastSeenAt: timestamp().nullable(),
+    /** When username, display name or avatar last became others; null while they are the first ones. */
+    profileChangedAt: timestamp().nullable(),
     deletedAt: timestamp().nullable(),
     ...createdAtColumn,
     ...updatedAtColumn,
   },
   indexes: [
+    {
+      name: 'users_profile_changed',
+      expression:
+        'create index users_profile_changed on users (profile_changed_at) where profile_changed_at is not null',
+    },
     {
       name: 'users_display_name_lower',
       expression: 'create index users_display_name_lower on users (lower(display_name) text_pattern_ops)',

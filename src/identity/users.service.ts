@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { type Connection, type Database, run } from '../database/database.ts'
 import { notFound } from '../kernel/errors.ts'
+import { notingSeen } from './activity.ts'
 import type { User } from './identity.contract.ts'
 import { presentUser, type UserRow } from './user.presenter.ts'
 
@@ -56,11 +57,11 @@ export function createUsers(database: Database) {
 
   /** Notes that the user is here now. */
   async function touchLastSeen(userId: string): Promise<void> {
-    await database.query(sql`update users set last_seen_at = now() where id = ${userId}`)
+    await database.query(notingSeen(userId))
   }
 
   return { search, get, activeAmong, touchLastSeen }
 }
 
 /** The text as it is, in a LIKE pattern: its metacharacters stand for themselves. */
-const escapeLike = (text: string): string => text.replaceAll(/[\\%_]/g, '\\$&')
+export const escapeLike = (text: string): string => text.replaceAll(/[\\%_]/g, '\\$&')

@@ -155,6 +155,15 @@ test('a token is refused from the moment that its login ends', async () => {
   await assertRefused(session.accessToken, 'unauthenticated')
 })
 
+test('a token is refused from the moment that a refresh token of its login is used again', async () => {
+  const { session } = await claimsOf('reused')
+  const { accessToken, refreshToken } = await identity.refresh(session.refreshToken)
+  await identity.age(11)
+  await assert.rejects(identity.refresh(session.refreshToken), withCode('unauthenticated'))
+  for (const token of [session.accessToken, accessToken]) await assertRefused(token, 'unauthenticated')
+  await assert.rejects(identity.refresh(refreshToken), withCode('unauthenticated'))
+})
+
 test("a token for another user's login is refused", async () => {
   const [mine, other] = [await claimsOf('mine'), await claimsOf('other')]
   await assertRefused(signed({ alg: 'HS256' }, { ...mine.claims, sid: other.claims.sid }), 'unauthenticated')

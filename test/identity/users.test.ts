@@ -109,6 +109,7 @@ test('who exists and is neither banned nor deleted counts as active, inside of a
 })
 
 test('a user is noted as seen', async () => {
+  await identity.database.query(sql`update users set last_seen_at = now() - interval '1 hour'`)
   await identity.users.touchLastSeen(actor.userId)
   const rows = await identity.database.query(sql<{ id: string }>`
     select id from users where last_seen_at > now() - interval '1 minute'`)

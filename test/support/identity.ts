@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { pino } from 'pino'
+import { createOpenIdClient } from '../../src/adapters/openid.ts'
 import { createJobs } from '../../src/adapters/pg-boss.ts'
 import type { Session, Tokens } from '../../src/identity/identity.contract.ts'
 import { createIdentity } from '../../src/identity/index.ts'
 import { createDomainEvents } from '../../src/kernel/domain-events.ts'
 import type { Actor, Context } from '../../src/kernel/operation.ts'
 import type { Mail } from '../../src/kernel/ports.ts'
+import { Reply } from '../../src/kernel/reply.ts'
 import { createGuesses } from '../../src/transport/guesses.ts'
 import { openTestDatabase } from './database.ts'
 
@@ -17,7 +19,10 @@ export const password = 'correct horse battery'
 const context: Context = { requestId: 'test', ip: '192.0.2.1', userAgent: 'test' }
 
 /** The identity feature on a database of its own, called through its operations as a transport calls them. */
-export async function startIdentity(config: Partial<Parameters<typeof createIdentity>[0]['config']> = {}) {
+export async function startIdentity(
+  config: Partial<Parameters<typeof createIdentity>[0]['config']> = {},
+  ports: Partial<Pick<Parameters<typeof createIdentity>[0], 'guesses' | 'mailer'>> = {},
+) {
   const { database, close } = await openTestDatabase()
   /** The logins whose sockets were ended, in order. */
   const closedSessions: string[] = []
@@ -49,17 +54,19 @@ export async function startIdentity(config: Partial<Parameters<typeof createIden
     jobs,
     mailer: { send: async (mail) => void mails.push(mail), close() {} },
     guesses: createGuesses({ enabled: false, shared: undefined }),
+    openId: createOpenIdClient(),
     log,
+    ...ports,
   })
   await jobs.start()
 
   /** Parses the input, runs the operation and parses its output, both by the contract. */
-  async function call<T>(name: string, input: unknown, actor?: Actor): Promise<T> {
+  async function call<T>(name: string, input: unknown, actor?: Actor, more: Partial<Context> = {}): Promise<T> {
     const found = identity.routes.find((route) => route.operation.name === name)?.operation
     if (!found) throw new Error(`There is no operation ${name}`)
     const parsed = found.contract.input.parse(input) as never
-    const output = await found.run(parsed, { ...context, actor: actor as Actor })
-    return found.contract.output.parse(output) as T
+    const output = await found.run(parsed, { ...context, ...more, actor: actor as Actor })
+    return found.contract.output.parse(output instanceof Reply ? output.data : output) as T
   }
 
   const register = (username: string, more: object = {}): Promise<Session> =>
