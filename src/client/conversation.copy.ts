@@ -1,6 +1,7 @@
 import type {
   Conversation,
   EventPayload,
+  Face,
   Message,
   Participant,
   Receipt,
@@ -109,6 +110,17 @@ export class ConversationCopy {
     }
     conversation.participantCount = participantCount
     this.#sharedAt = change
+  }
+
+  /** Takes the name and avatar that a person has from now on; says whether the person is shown here. */
+  takeFace({ userId, username, displayName, avatarUrl }: Face): boolean {
+    const { participants } = this.conversation
+    const index = participants.findIndex((participant) => participant.userId === userId)
+    const own = participants[index]
+    if (!own) return false
+    const { avatarUrl: _, ...others } = own
+    participants[index] = { ...others, username, displayName, ...(avatarUrl !== undefined && { avatarUrl }) }
+    return true
   }
 
   /** Takes what is the same for all participants from a Conversation, unless it is older than what is known. */

@@ -8,6 +8,7 @@ export type {
   Conversation,
   ConversationSettings,
   EventPayload,
+  Face,
   Message,
   MessengerCommand,
   MessengerEvent,

@@ -12,6 +12,7 @@ export const storedEvents = [
   'conversation:removed',
   'conversation:updated',
   'participants:changed',
+  'user:changed',
 ] as const satisfies News['name'][]
 
 /** What the acknowledgment of one's own command says about the store; the rest comes by events alone. */

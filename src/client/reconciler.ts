@@ -54,8 +54,13 @@ export function createReconciler(deps: {
 
   function offer(news: News): boolean {
     if (store.apply(news) === 'gap') return false
-    deps.onChanged(news.name === 'conversation:created' ? news.payload.id : news.payload.conversationId)
+    for (const id of touchedBy(news)) deps.onChanged(id)
     return true
+  }
+
+  function touchedBy(news: News): string[] {
+    if (news.name === 'user:changed') return store.showing(news.payload.user.userId)
+    return [news.name === 'conversation:created' ? news.payload.id : news.payload.conversationId]
   }
 
   function take(news: News): void {

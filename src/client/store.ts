@@ -2,6 +2,7 @@ import type {
   CommandInput,
   Conversation,
   EventPayload,
+  Face,
   Message,
   MessengerEvent,
   Sent,
@@ -25,7 +26,7 @@ type NewsOf<K extends News['name']> = Extract<News, { name: K }>
 /** What moves a conversation's change. */
 type ChangeNews = Exclude<
   News,
-  { name: 'conversation:created' | 'conversation:removed' | 'receipts:changed' | 'conversation:state' }
+  { name: 'conversation:created' | 'conversation:removed' | 'receipts:changed' | 'conversation:state' | 'user:changed' }
 >
 
 /** 'gap': something before it is missing; nothing was taken, and it has to be offered again. */
@@ -39,6 +40,8 @@ export interface Store {
   /** Pinned first, then by newest activity. */
   conversations(): ConversationCopy[]
   get(conversationId: string): ConversationCopy | undefined
+  /** The ids of the conversations whose copy has this user among its participants. */
+  showing(userId: string): string[]
   /** The change reached in each conversation: the input of `sync`. */
   positions(): Record<string, number>
   apply(news: News): Outcome
@@ -84,6 +87,9 @@ export function createStore(): Store {
       case 'conversation:state':
         applyState(news)
         return 'applied'
+      case 'user:changed':
+        for (const id of takeFaces([news.payload.user])) copies.get(id)?.summarize()
+        return 'applied'
       default:
         return applyChange(news)
     }
@@ -96,6 +102,20 @@ export function createStore(): Store {
     if (news.name === 'conversation:state') copy.takeState(news.payload)
     else for (const receipt of news.payload.receipts) copy.raise(receipt)
     copy.summarize()
+  }
+
+  /**
+   * Gives the ids of the conversations that show any of these. A face bears no number: the one that comes last wins, so
+   * an older event that comes after a newer one, or after a newer sync, stands until the next.
+   */
+  function takeFaces(faces: Face[] = []): string[] {
+    const showsOne = (copy: ConversationCopy) => faces.filter((face) => copy.takeFace(face)).length > 0
+    return [...copies].filter(([, copy]) => showsOne(copy)).map(([id]) => id)
+  }
+
+  function showing(userId: string): string[] {
+    const shows = ({ conversation }: ConversationCopy) => conversation.participants.some((one) => one.userId === userId)
+    return [...copies].filter(([, copy]) => shows(copy)).map(([id]) => id)
   }
 
   function applyChange(news: ChangeNews): Outcome {
@@ -154,7 +174,8 @@ export function createStore(): Store {
     for (const receipt of page.receipts) copies.get(receipt.conversationId)?.raise(receipt)
     for (const [id, change] of Object.entries(page.positions)) copies.get(id)?.reach(change)
     isPartial = page.hasMore
-    const touched = new Set(page.removed)
+    // Read after the conversations, and so newer than the names in them.
+    const touched = new Set([...page.removed, ...takeFaces(page.users)])
     for (const { id } of page.conversations) touched.add(id)
     for (const { conversationId } of [...page.messages, ...page.receipts]) touched.add(conversationId)
     for (const [id, copy] of copies) if (touched.has(id) || copy.change > copy.conversation.lastChange) copy.summarize()
@@ -176,6 +197,7 @@ export function createStore(): Store {
   return {
     apply,
     applySync,
+    showing,
     get: (conversationId) => copies.get(conversationId),
     positions: () => Object.fromEntries([...copies].map(([id, copy]) => [id, copy.change])),
     conversations: () => [...copies.values()].sort(byActivity),

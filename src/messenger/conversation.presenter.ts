@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import { asWritten, iso, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
-import type { Conversation, Participant, SharedConversation } from './messenger.contract.ts'
+import type { Conversation, Face, Participant, SharedConversation } from './messenger.contract.ts'
 
 /** Up to here a conversation shows all of its participants, and news of typing and reading go to all of them. */
 export const smallConversation = 50
@@ -38,6 +38,22 @@ export function presentParticipant(row: ParticipantRow): Participant {
     ...(row.left_at !== null && { leftAt: iso(row.left_at) }),
   }
 }
+
+export interface FaceRow {
+  user_id: string
+  username: string
+  display_name: string
+}
+
+/** The columns of `FaceRow`, of `users u`. */
+export const faceColumns: RawBuilder<FaceRow> = sql`u.id as user_id, u.username, u.display_name`
+
+/** As `presentParticipant` shows the person. */
+export const presentFace = (row: FaceRow): Face => ({
+  userId: row.user_id,
+  username: row.username,
+  displayName: row.display_name,
+})
 
 export interface ConversationRow {
   id: string

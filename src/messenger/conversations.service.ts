@@ -107,9 +107,10 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
       const clientId = input.clientId ?? null
 
       const created = await database.transact(async (em) => {
-        if ((await users.activeAmong(em, others)).size < others.length) throw notFound('person')
-        const id = newId()
         const members = [userId, ...others]
+        // the creator too: the account may be going at this moment
+        if ((await users.activeAmong(em, members)).size < members.length) throw notFound('person')
+        const id = newId()
         // an existing one is found by its unique key, also where another node creates it at this moment
         const inserted = await run(
           em,

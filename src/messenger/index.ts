@@ -1,15 +1,20 @@
 import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
+import type { DomainEvents } from '../kernel/domain-events.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Operation, Route } from '../kernel/operation.ts'
-import type { Fanout, Presence } from '../kernel/ports.ts'
+import type { ExportSection, Fanout, Jobs, Presence } from '../kernel/ports.ts'
 import { createConversations, type People } from './conversations.service.ts'
+import { createDepartures } from './departures.ts'
+import { createMemberships } from './memberships.ts'
 import { createMessageWriter } from './message-writer.ts'
 import { createMessages } from './messages.service.ts'
 import { messengerEvents } from './messenger.contract.ts'
 import { messengerOperations } from './messenger.operations.ts'
 import { messengerRoutes } from './messenger.routes.ts'
+import { messengerSections } from './own-data.ts'
 import { createParticipants } from './participants.service.ts'
+import { createPeopleChanges } from './people-changes.ts'
 import { createReactions } from './reactions.service.ts'
 import { createReceipts } from './receipts.service.ts'
 import { createSearch } from './search.service.ts'
@@ -33,6 +38,10 @@ export function createMessenger(deps: {
   fanout: Fanout
   presence: Presence
   users: People
+  events: DomainEvents
+  jobs: Jobs
+  /** Takes what the messenger knows of a user into the export of the user's data. */
+  addExportSection(section: ExportSection): void
   metrics: Metrics
   log: Logger
   maxGroupSize: number
@@ -41,6 +50,9 @@ export function createMessenger(deps: {
   const writer = createMessageWriter({ ...deps, searchIndex })
   const conversations = createConversations(deps)
   const receipts = createReceipts(deps)
+  createDepartures(deps)
+  createPeopleChanges({ ...deps, memberships: createMemberships(deps.database) })
+  for (const section of messengerSections(deps.database)) deps.addExportSection(section)
   const operations = messengerOperations({
     conversations,
     receipts,

@@ -84,6 +84,11 @@ export const receipt = z
   .object({ userId: p.id, lastReadSeq: p.position, lastDeliveredSeq: p.position, readAt: p.timestamp.optional() })
   .meta({ id: 'Receipt' })
 
+/** What others see of a person, wherever it is shown. */
+export const face = z
+  .object({ userId: p.id, username: z.string(), displayName: z.string(), avatarUrl: z.string().optional() })
+  .meta({ id: 'Face' })
+
 const changed = { prevChange: p.position, change: p.position }
 const changedOutput = z.object(changed).meta({ id: 'Changed' })
 const ownPosition = { lastReadSeq: p.position, unreadCount: z.int(), unreadMentions: z.int() }
@@ -115,6 +120,65 @@ export const sendOutput = z
   })
   .meta({ id: 'Sent' })
 
+// Examples, of what REST has too
+
+const ada = '0197a3c2-7d1e-7c40-9b7e-2f6d0a1b3c4d'
+const grace = '0197a3c2-9c55-7a21-8f13-6b0e4d2c5a77'
+const conversationId = '019aa6f0-1d2e-7b3f-8c4a-5e6f70819203'
+const joinedAt = '2026-11-21T09:31:10.204Z'
+const sentAt = '2026-11-21T09:32:45.019Z'
+
+const exampleMessage = {
+  id: '019aa6f1-88d4-7e0a-b1c2-d3e4f5061728',
+  conversationId,
+  seq: 1,
+  change: 3,
+  clientId: 'b7d9c2f4-0a31-4c8e-9f56-1e2d3c4b5a69',
+  senderId: ada,
+  role: 'user',
+  type: 'text',
+  content: 'Shall we meet at noon?',
+  status: 'sent',
+  createdAt: sentAt,
+} as const
+
+const exampleConversation = {
+  id: conversationId,
+  type: 'group',
+  title: 'Analytical engines',
+  createdBy: ada,
+  lastSeq: 1,
+  lastChange: 3,
+  lastMessage: exampleMessage,
+  participantCount: 2,
+  participants: [
+    {
+      userId: ada,
+      kind: 'human',
+      username: 'ada',
+      displayName: 'Ada Lovelace',
+      role: 'owner',
+      lastReadSeq: 1,
+      lastDeliveredSeq: 1,
+      joinedAt,
+    },
+    {
+      userId: grace,
+      kind: 'human',
+      username: 'grace',
+      displayName: 'Grace Hopper',
+      role: 'member',
+      lastReadSeq: 0,
+      lastDeliveredSeq: 0,
+      joinedAt,
+    },
+  ],
+  createdAt: joinedAt,
+  updatedAt: sentAt,
+  settings: { isPinned: false, isMuted: false, isArchived: false },
+  ...{ lastReadSeq: 1, unreadCount: 0, unreadMentions: 0 },
+} as const
+
 // Commands
 
 /** Operations of the messenger, by their names: socket commands, some of them REST routes too. */
@@ -134,6 +198,9 @@ export const messengerContract = {
         conversations: z.array(conversation),
         messages: z.array(message),
         receipts: z.array(receipt.extend(inConversation)),
+        users: z.array(face).optional().meta({
+          description: 'People of your conversations whose name or avatar changed since `since`; absent without it.',
+        }),
         removed: z.array(p.id),
         resets: z.array(p.id),
         positions: z.record(p.id, p.position),
@@ -141,6 +208,19 @@ export const messengerContract = {
         hasMore: z.boolean(),
       })
       .meta({ id: 'Sync' }),
+    errors: [],
+    example: {
+      input: { positions: { [conversationId]: 2 }, since: '2026-11-21T09:32:00.000Z' },
+      output: {
+        conversations: [],
+        messages: [exampleMessage],
+        receipts: [{ conversationId, userId: ada, lastReadSeq: 1, lastDeliveredSeq: 1, readAt: sentAt }],
+        users: [{ userId: grace, username: 'grace', displayName: 'Rear Admiral Hopper' }],
+        ...{ removed: [], resets: [], positions: { [conversationId]: 3 } },
+        serverTime: '2026-11-21T09:33:00.127Z',
+        hasMore: false,
+      },
+    },
   },
   'conversation:list': {
     summary: 'Your conversations: pinned first, then by newest activity',
@@ -150,6 +230,8 @@ export const messengerContract = {
       limit: p.pageLimit(100, 50),
     }),
     output: z.object({ conversations: z.array(conversation), nextCursor: p.nextCursor }),
+    errors: [],
+    example: { input: { archived: false, limit: 50 }, output: { conversations: [exampleConversation] } },
   },
   'conversation:get': { summary: 'A conversation', input: z.strictObject(inConversation), output: conversation },
   'conversation:create': {
@@ -166,6 +248,16 @@ export const messengerContract = {
       messageId: p.id.optional(),
     }),
     output: conversation,
+    errors: ['not_found', 'conflict', 'unprocessable'],
+    example: {
+      input: {
+        type: 'group',
+        clientId: '5c0f9a1e-6b7d-4e2f-8a3b-4c5d6e7f8091',
+        participantIds: [grace],
+        title: 'Analytical engines',
+      },
+      output: exampleConversation,
+    },
   },
   'conversation:update': {
     summary: 'Rename a group (owner or admin)',
@@ -226,6 +318,11 @@ export const messengerContract = {
     summary: 'Send a message; it is stored before it is acknowledged, and once per clientId',
     input: sendInput,
     output: sendOutput,
+    errors: ['not_found', 'idempotency_conflict', 'unprocessable'],
+    example: {
+      input: { conversationId, clientId: exampleMessage.clientId, content: exampleMessage.content },
+      output: { id: exampleMessage.id, seq: 1, prevChange: 2, change: 3, createdAt: sentAt },
+    },
   },
   'message:edit': {
     summary: 'Change the text of your own message; the earlier text stays as a revision',
@@ -252,6 +349,11 @@ export const messengerContract = {
         'give at most one of before, after and around',
       ),
     output: z.object({ messages: z.array(message), hasBefore: z.boolean(), hasAfter: z.boolean() }),
+    errors: ['not_found'],
+    example: {
+      input: { conversationId, before: 2, limit: 50 },
+      output: { messages: [exampleMessage], hasBefore: false, hasAfter: false },
+    },
   },
   'message:revisions': {
     summary: 'The earlier texts of an edited message, oldest first',
@@ -349,6 +451,10 @@ export const messengerEvents = {
     summary: 'People joined, left (leftAt) or have another role',
     payload: z.object({ ...inConversation, ...changed, participants: z.array(participant), participantCount: z.int() }),
   },
+  'user:changed': {
+    summary: 'Someone with whom you share a conversation, or you yourself, has another name or avatar',
+    payload: z.object({ user: face }),
+  },
 } as const
 
 // What clients and services see as types
@@ -368,6 +474,7 @@ export type SharedConversation = z.infer<typeof sharedConversation>
 export type Participant = z.infer<typeof participant>
 export type ConversationSettings = z.infer<typeof settings>
 export type Message = z.infer<typeof message>
+export type Face = z.infer<typeof face>
 export type Receipt = z.infer<typeof receipt>
 export type Presence = z.infer<typeof presence>
 export type SyncOutput = CommandOutput<'sync'>

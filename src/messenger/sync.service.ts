@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import type { UserContext } from '../kernel/operation.ts'
-import { smallConversation } from './conversation.presenter.ts'
+import { type FaceRow, faceColumns, presentFace, smallConversation } from './conversation.presenter.ts'
 import type { Conversations } from './conversations.service.ts'
 import { iso, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
-import type { CommandOutput, ParsedInput, SyncOutput } from './messenger.contract.ts'
+import type { CommandOutput, Face, ParsedInput, SyncOutput } from './messenger.contract.ts'
 
 /** Further behind than this a conversation is given anew in place of its changes. */
 const maxBehind = 500
@@ -57,6 +57,8 @@ export function createSync(deps: { database: Database; conversations: Pick<Conve
         conversations: await conversations.viewMany([...moved, ...resets.map(({ id }) => id)], actor.userId),
         messages: [...changes.messages, ...(await newestMessages(resets.map(({ id }) => id)))].map(presentMessage),
         receipts: since === null ? [] : await movedReceipts(Object.keys(positions), since),
+        // after the conversations, so that a name of these is never the older one
+        ...(since !== null && { users: await changedFaces(actor.userId, since) }),
         removed,
         resets: resets.map(({ id }) => id),
         positions,
@@ -104,6 +106,22 @@ export function createSync(deps: { database: Database; conversations: Pick<Conve
         where c.id = any (${conversationIds}::uuid[])
         order by m.conversation_id, m.seq`,
     )
+  }
+
+  /** Of the people with whom the user shares a conversation, and of the user. */
+  async function changedFaces(userId: string, since: string): Promise<Face[]> {
+    const rows = await database.query(
+      sql<FaceRow>`
+        select ${faceColumns} from users u
+        where u.profile_changed_at > ${since}::timestamptz and exists (
+          select from participants p
+          join participants me on me.conversation_id = p.conversation_id and me.user_id = ${userId} and me.left_at is null
+          join conversations c on c.id = p.conversation_id and c.deleted_at is null
+          where p.user_id = u.id and p.left_at is null
+        )
+        order by u.profile_changed_at, u.id`,
+    )
+    return rows.map(presentFace)
   }
 
   /** Positions that moved, in conversations small enough to tell them to all. */

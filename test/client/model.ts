@@ -19,6 +19,8 @@ export function seeded(seed: number): () => number {
 /** A conversation as the server has it: the least code that follows protocol.md, to compare clients with. */
 export class ModelConversation {
   readonly id: string
+  /** What people are called who are not called as at first, also while they are away. */
+  #names = new Map<string, { username: string; displayName: string; avatarUrl?: string }>()
   title = 'first'
   lastChange = 0
   messages: Message[] = []
@@ -43,7 +45,8 @@ export class ModelConversation {
     if (roll < 0.78) return this.#rename()
     if (roll < 0.84) return others.length > 1 ? this.#leave(others) : this.#join()
     if (roll < 0.88) return this.#join()
-    if (roll < 0.97) return this.#read()
+    if (roll < 0.94) return this.#read()
+    if (roll < 0.97) return this.#call()
     this.settings = { ...this.settings, isMuted: !this.settings.isMuted }
     return this.#state()
   }
@@ -124,8 +127,10 @@ export class ModelConversation {
     const receipts = this.participants.map(({ userId, lastReadSeq, lastDeliveredSeq }) => {
       return { conversationId: id, userId, lastReadSeq, lastDeliveredSeq }
     })
-    const conversations = this.#sharedChange > position || !hasMore ? [this.conversation()] : []
-    return { ...answer, conversations, messages, receipts, resets: [], positions: { [id]: reached }, hasMore }
+    // nothing but `users` tells of names where the conversation itself has not changed
+    const conversations = this.#sharedChange > position || !hasMore ? [withoutNames(this.conversation())] : []
+    const users = this.participants.map(({ userId }) => ({ userId, ...this.#nameOf(userId) }))
+    return { ...answer, conversations, messages, receipts, users, resets: [], positions: { [id]: reached }, hasMore }
   }
 
   #changed<T extends object>(payload: T): T & { conversationId: string; prevChange: number; change: number } {
@@ -220,6 +225,25 @@ export class ModelConversation {
     return { name: 'receipts:changed', payload: { conversationId: this.id, receipts } }
   }
 
+  #call(): EventOf<'user:changed'> {
+    const person = this.#pick(this.participants)
+    const { userId } = person
+    const times = Math.floor(this.#random() * 1000)
+    const avatarUrl = this.#random() < 0.5 ? `/avatars/${times}` : undefined
+    this.#names.set(userId, {
+      username: `${userId}${times}`,
+      displayName: `name ${times}`,
+      ...(avatarUrl !== undefined && { avatarUrl }),
+    })
+    delete person.avatarUrl
+    Object.assign(person, this.#nameOf(userId))
+    return { name: 'user:changed', payload: { user: { userId, ...this.#nameOf(userId) } } }
+  }
+
+  #nameOf(userId: string): { username: string; displayName: string; avatarUrl?: string } {
+    return this.#names.get(userId) ?? { username: userId, displayName: userId }
+  }
+
   #state(): News {
     const { settings, lastReadSeq, unreadCount, unreadMentions } = this.conversation()
     const payload = { conversationId: this.id, settings, lastReadSeq, unreadCount, unreadMentions }
@@ -228,7 +252,7 @@ export class ModelConversation {
 
   #newcomer(userId: string): Participant & { change: number } {
     const seq = this.messages.length
-    const names = { userId, kind: 'human' as const, username: userId, displayName: userId, role: 'member' as const }
+    const names = { userId, kind: 'human' as const, ...this.#nameOf(userId), role: 'member' as const }
     const positions = { lastReadSeq: seq, lastDeliveredSeq: seq, joinedAt: '2026-01-01T00:00:00.000Z' }
     return { ...names, ...positions, change: this.lastChange }
   }
@@ -251,6 +275,14 @@ export class ModelConversation {
 
 type EventOf<K extends News['name']> = Extract<News, { name: K }>
 type Reaction = NonNullable<Message['reactions']>[number]
+
+/** As it was read before anyone was renamed. */
+function withoutNames(conversation: Conversation): Conversation {
+  const participants = conversation.participants.map(({ avatarUrl: _, ...one }) => {
+    return { ...one, username: one.userId, displayName: one.userId }
+  })
+  return { ...conversation, participants }
+}
 
 const without = (reaction: Reaction, userId: string): Reaction => ({
   ...reaction,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Message } from '../../src/client/index.ts'
+import type { ConversationCopy, Face, Message, Participant } from '../../src/client/index.ts'
 import { createStore, type News, type Store } from '../../src/client/store.ts'
 import { ModelConversation, me, seeded } from './model.ts'
 
@@ -75,8 +75,10 @@ describe('store', () => {
       const underway: News[] = []
       for (let step = 0; step < 120; step++) {
         const news = structuredClone(model.step())
-        // States carry no change number; a lost or late one is mended by sync alone, and the reconciler keeps their order.
+        // States and names carry no change number; a lost or late one is mended by sync alone, and the reconciler keeps
+        // their order.
         if (news.name === 'conversation:state') store.apply(news)
+        else if (news.name === 'user:changed') random() < 0.5 && store.apply(news)
         else if (random() > 0.15) underway.push(news)
         if (random() < 0.1 && underway.length > 0)
           underway.push(underway[Math.floor(random() * underway.length)] as News)
@@ -192,6 +194,38 @@ describe('store', () => {
       }
       assertSame(store, model, `seed ${seed}`)
     }
+  })
+
+  it('puts a new name, and an avatar that is gone, into every conversation that shows the person', () => {
+    const store = createStore()
+    store.reset(me)
+    const models = ['a', 'b', 'c'].map((name) => new ModelConversation(name, seeded(1)))
+    const alone = models[2] as ModelConversation
+    alone.participants = alone.participants.filter(({ userId }) => userId !== 'ann')
+    for (const model of models) store.applySync(model.sync(undefined, 500))
+    const call = (user: Face) => assert.equal(store.apply({ name: 'user:changed', payload: { user } }), 'applied')
+    const annIn = (name: string) =>
+      store.get(name)?.conversation.participants.find(({ userId }) => userId === 'ann') as Participant
+    const first = { userId: 'ann', username: 'anna', displayName: 'Anna', avatarUrl: '/avatars/1' }
+    call(first)
+    const { conversation: before } = store.get('a') as ConversationCopy
+    const named = annIn('a')
+    assert.deepEqual({ ...named, ...first }, named)
+    const second = { userId: 'ann', username: 'anna', displayName: 'Anna B.' }
+    call(second)
+    call(second)
+    for (const name of ['a', 'b']) {
+      const { avatarUrl: _, ...rest } = named
+      assert.deepEqual(annIn(name), { ...rest, displayName: 'Anna B.' })
+    }
+    assert.notEqual(store.get('a')?.conversation, before)
+    assert.notEqual(annIn('a'), named, 'a changed participant is another object')
+    assert.deepEqual([store.showing('ann').sort(), annIn('c')], [['a', 'b'], undefined])
+    call({ ...first, userId: 'nobody' })
+
+    const page = { ...alone.sync(alone.lastChange, 500), conversations: [], receipts: [], users: [first] }
+    assert.deepEqual(store.applySync(page).sort(), ['a', 'b'])
+    assert.equal(annIn('b').displayName, 'Anna')
   })
 
   it('drops a conversation that ended, and does not make it up again from late news', () => {
