@@ -108,21 +108,24 @@ export function createReconciler(deps: {
     do {
       isStale = false
       let firstTime: string | undefined
+      const from = since
       for (let hasMore = true; hasMore; ) {
-        const page = await readPage(ownEpoch)
+        const page = await readPage(ownEpoch, from)
         for (const id of store.applySync(page)) deps.onChanged(id)
         firstTime ??= page.serverTime
+        // what was taken so far is as of then, also where the rest of the pages never comes
+        since ??= before(firstTime)
         hasMore = page.hasMore
       }
-      since = new Date(Date.parse(firstTime ?? '') - sinceMarginMs).toISOString()
+      since = before(firstTime ?? '')
     } while (isStale)
   }
 
   /** Every conversation held is named, even when the gap is in one: those not named would be reset. */
-  async function readPage(ownEpoch: number): Promise<SyncOutput> {
+  async function readPage(ownEpoch: number, from: string | undefined): Promise<SyncOutput> {
     for (let attempt = 0; ; attempt++) {
       try {
-        const page = await deps.sync({ positions: store.positions(), ...(since !== undefined && { since }) })
+        const page = await deps.sync({ positions: store.positions(), ...(from !== undefined && { since: from }) })
         if (ownEpoch === epoch) return page
       } catch (error) {
         if (ownEpoch !== epoch) throw error
@@ -173,5 +176,7 @@ export function createReconciler(deps: {
     held: () => [...covered, ...held.map((item) => item.news), ...duringSync],
   }
 }
+
+const before = (time: string): string => new Date(Date.parse(time) - sinceMarginMs).toISOString()
 
 const between = ({ min, max }: { min: number; max: number }): number => min + Math.random() * (max - min)
