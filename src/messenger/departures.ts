@@ -6,6 +6,7 @@ import { AppError } from '../kernel/errors.ts'
 import type { Fanout, Jobs } from '../kernel/ports.ts'
 import { type ParticipantRow, participantColumns, presentParticipant } from './conversation.presenter.ts'
 import { type LockedConversation, lockConversation, nextChange } from './conversation-lock.ts'
+import { handOn } from './heir.ts'
 import type { Participant } from './messenger.contract.ts'
 
 const pageSize = 50
@@ -141,7 +142,7 @@ async function depart(em: Connection, conversation: LockedConversation, userId: 
       update participants set left_at = date_trunc('milliseconds', now()), change = ${numbers.change}, updated_at = now()
       where conversation_id = ${id} and user_id = ${userId}`,
   )
-  const heir = type === 'group' ? await inherit(em, id, numbers.change) : []
+  const heir = type === 'group' ? await handOn(em, id, numbers.change) : []
   const rows = await run(
     em,
     sql<ParticipantRow>`
@@ -173,26 +174,6 @@ async function deleteFor(em: Connection, conversationId: string): Promise<string
     em,
     sql<{ user_id: string }>`
       select user_id from participants where conversation_id = ${conversationId} and left_at is null`,
-  )
-  return rows.map(({ user_id }) => user_id)
-}
-
-/** A group without an owner gets its longest-standing admin, or else member, as one. Returns who that is, if anyone. */
-async function inherit(em: Connection, conversationId: string, change: number): Promise<string[]> {
-  const rows = await run(
-    em,
-    sql<{ user_id: string }>`
-      update participants set role = 'owner', change = ${change}, updated_at = now()
-      where conversation_id = ${conversationId}
-        and not exists (
-          select from participants where conversation_id = ${conversationId} and role = 'owner' and left_at is null
-        )
-        and user_id = (
-          select p.user_id from participants p join users u on u.id = p.user_id and u.kind = 'human'
-          where p.conversation_id = ${conversationId} and p.left_at is null
-          order by p.role = 'admin' desc, p.joined_at, p.user_id limit 1
-        )
-      returning user_id`,
   )
   return rows.map(({ user_id }) => user_id)
 }

@@ -8,6 +8,7 @@ import type { Fanout } from '../kernel/ports.ts'
 import { type ParticipantRow, participantColumns, presentParticipant } from './conversation.presenter.ts'
 import { type LockedConversation, lockConversation, nextChange, requireParticipant } from './conversation-lock.ts'
 import type { Conversations, People } from './conversations.service.ts'
+import { handOn } from './heir.ts'
 import type { CommandOutput, ParsedInput, Participant } from './messenger.contract.ts'
 import { mayAdd, mayChangeRole, mayLeave, mayRemove } from './messenger.policy.ts'
 
@@ -204,23 +205,4 @@ async function owners(em: Connection, conversationId: string): Promise<number> {
       where conversation_id = ${conversationId} and role = 'owner' and left_at is null`,
   )
   return row?.count ?? 0
-}
-
-/** A group without an owner gets its longest-standing admin, or else member, as one. Returns who that is, if anyone. */
-async function handOn(em: Connection, conversationId: string, change: number): Promise<string[]> {
-  const rows = await run(
-    em,
-    sql<{ user_id: string }>`
-      update participants set role = 'owner', change = ${change}, updated_at = now()
-      where conversation_id = ${conversationId}
-        and not exists (
-          select from participants where conversation_id = ${conversationId} and role = 'owner' and left_at is null
-        )
-        and user_id = (
-          select user_id from participants where conversation_id = ${conversationId} and left_at is null
-          order by role = 'admin' desc, joined_at, user_id limit 1
-        )
-      returning user_id`,
-  )
-  return rows.map(({ user_id }) => user_id)
 }
