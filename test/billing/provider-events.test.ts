@@ -162,7 +162,8 @@ test('a handler is told when its reading began, by the clock of the database', a
   await receive('tbank', [event('a')])
   await settle()
   assert.match(told, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
-  assert.ok(told < inPrepare, `${told} is not before ${inPrepare}`)
+  // the embedded database's clock may not have moved in between
+  assert.ok(told <= inPrepare, `${told} is after ${inPrepare}`)
 })
 
 test('what was left lying is found, whatever else fails, and not before its job had its time', async () => {
