@@ -28,8 +28,8 @@ async function seedPeople(database: Connection, people: Person[]): Promise<void>
     [people.map(({ id }) => id)],
   )
   await database.query(
-    `insert into refresh_tokens (token_hash, family_id, user_id, expires_at)
-     select decode(hash, 'hex'), family, holder, now() + make_interval(secs => $4::int)
+    `insert into refresh_tokens (token_hash, family_id, user_id, logged_in_at, expires_at)
+     select decode(hash, 'hex'), family, holder, now(), now() + make_interval(secs => $4::int)
      from unnest($1::text[], $2::uuid[], $3::uuid[]) as login (hash, family, holder)`,
     [
       people.map(() => randomBytes(32).toString('hex')),
