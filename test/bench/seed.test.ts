@@ -14,7 +14,7 @@ const skip = process.env.DATABASE_URL ? false : 'DATABASE_URL names no PostgreSQ
 
 test('the people of the bench are seeded with logins and conversations that the server takes', { skip }, async () => {
   const { database, url, close } = await openTestDatabase()
-  const client = new Client(url ?? '')
+  const client = new Client({ connectionString: url ?? '' })
   try {
     await client.connect()
     const world = createCrowd(6, 2, 3, 4)
