@@ -1,3 +1,5 @@
+import { Agent, AgentKey } from '../agents/agent.entity.ts'
+import { AgentRun } from '../agents/agent-run.entity.ts'
 import { CreditHold, CreditTransaction, IdempotencyKey } from '../billing/ledger.entity.ts'
 import { MeterReservation } from '../billing/meter.entity.ts'
 import { Payment, ProviderEvent } from '../billing/payment.entity.ts'
@@ -15,7 +17,7 @@ import { UserIdentity } from '../identity/user-identity.entity.ts'
 import { UserPreferences } from '../identity/user-preferences.entity.ts'
 import { Conversation } from '../messenger/conversation.entity.ts'
 import { Message } from '../messenger/message.entity.ts'
-import { Mention, MessageRevision, Reaction, ReadReceipt } from '../messenger/message-facts.entity.ts'
+import { Mention, MessageRevision, MessageTrigger, Reaction, ReadReceipt } from '../messenger/message-facts.entity.ts'
 import { Participant } from '../messenger/participant.entity.ts'
 import { MessageSearch, SearchPosition } from '../messenger/search.entity.ts'
 
@@ -56,4 +58,8 @@ export const entities = [
   ReadReceipt,
   MessageSearch,
   SearchPosition,
+  MessageTrigger,
+  Agent,
+  AgentKey,
+  AgentRun,
 ]

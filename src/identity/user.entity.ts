@@ -29,11 +29,17 @@ const schema = defineEntity({
     lastSeenAt: timestamp().nullable(),
     /** When username, display name or avatar last became others; null while they are the first ones. */
     profileChangedAt: timestamp().nullable(),
+    /** The one person who finds and meets this user, the owner of a private agent; null: everybody does. */
+    privateTo: p.uuid().nullable(),
     deletedAt: timestamp().nullable(),
     ...createdAtColumn,
     ...updatedAtColumn,
   },
   indexes: [
+    {
+      name: 'users_private_to',
+      expression: 'create index users_private_to on users (private_to) where private_to is not null',
+    },
     {
       name: 'users_profile_changed',
       expression:

@@ -23,6 +23,14 @@ const schema = defineEntity({
     directKey: p.text().nullable().unique('conversations_direct_key_unique'),
     /** What the creator's client called it; the same creator and client id give the same conversation. */
     clientId: p.text().nullable(),
+    /** Of an assistant conversation: one is an AI chat, several answer side by side. */
+    models: p.array().nullable(),
+    systemPrompt: p.text().nullable(),
+    /** Of a breakout: the conversation that it goes on from, which may be gone since, and the model that it goes on with. */
+    parentId: p.uuid().nullable(),
+    breakoutModelId: p.text().nullable(),
+    /** Whether messages may have to be answered: it is of type assistant, or has had agents among its participants. */
+    hasAgents: p.boolean().default(false),
     lastSeq: p.integer().default(0),
     lastChange: p.integer().default(0),
     membersChange: p.integer().default(0),

@@ -50,3 +50,23 @@ export const ReadReceipt = defineEntity({
     readAt: timestamp(),
   },
 })
+
+/**
+ * A message that an agent may have to answer. Written in the transaction that stores the message, so that no crash
+ * forgets it, and removed by the one that decides who answers.
+ */
+export const MessageTrigger = defineEntity({
+  name: 'MessageTrigger',
+  tableName: 'message_triggers',
+  properties: {
+    conversation: () => p.manyToOne(Conversation).primary().deleteRule('cascade'),
+    seq: p.integer().primary(),
+    /** The one agent or model that is still to answer it; empty: whoever it is that the message asks. */
+    answerer: p.text().default('').primary(),
+    messageId: p.uuid(),
+    /** Who pays for the answers, where that is not the sender: whoever set off a chain of agents. */
+    requestedBy: () => p.manyToOne(User).joinColumn('requested_by').nullable().deleteRule('set null'),
+    ...createdAtColumn,
+  },
+  indexes: [{ name: 'message_triggers_created', properties: ['createdAt'] }],
+})

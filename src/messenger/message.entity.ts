@@ -32,6 +32,14 @@ const schema = defineEntity({
     /** SHA-256 of the original input: tells a repeated send from another one under the same client id. */
     clientHash: p.blob().nullable(),
     status: p.enum(['sent', 'streaming', 'failed', 'cancelled'] as const).default('sent'),
+    /** The model that wrote it, where one did, and what that took. */
+    modelId: p.text().nullable(),
+    inputTokens: p.integer().nullable(),
+    outputTokens: p.integer().nullable(),
+    credits: p.bigint('number').nullable(),
+    processingTimeMs: p.integer().nullable(),
+    /** Why a message of status `failed` is not whole. */
+    errorCode: p.text().nullable(),
     editedAt: timestamp().nullable(),
     deletedAt: timestamp().nullable(),
     createdAt: timestamp(),
