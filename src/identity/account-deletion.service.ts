@@ -18,6 +18,8 @@ const ownTables = [
   'data_exports',
 ] as const
 
+export type AccountDeletion = ReturnType<typeof createAccountDeletion>
+
 /** When sockets are closed once more, for the case that this node dies between the commit and its word to the others. */
 const closeAgainSeconds = 5
 
@@ -26,6 +28,8 @@ const closeAgainSeconds = 5
  * any more. When the answer comes, nobody can log in to the account or act by its tokens on any node, its name and address
  * are free, and its sockets are told and closed. What the other features hold goes in their own time: they take part in
  * the transaction by `user.deleting`, and do there what is short, such as making a job of the rest.
+ *
+ * Agents end as people do; what has to be proved before is another's to say.
  */
 export function createAccountDeletion(deps: {
   database: Database
@@ -47,12 +51,21 @@ export function createAccountDeletion(deps: {
   })
 
   /** Undefined where another request was first. */
-  async function end(em: Connection, actor: Actor, proof: Proof, username: string): Promise<AfterCommit | undefined> {
-    const { userId } = actor
-    const { isDeleted, isLastSuperAdmin } = await lockForGood(em, userId)
+  async function endProved(
+    em: Connection,
+    actor: Actor,
+    proof: Proof,
+    username: string,
+  ): Promise<AfterCommit | undefined> {
+    const { isDeleted, isLastSuperAdmin } = await lockForGood(em, actor.userId)
     if (isDeleted) return undefined
     await lockProved(em, actor, proof)
     if (isLastSuperAdmin) throw unprocessable('The last super admin cannot go: make someone else one first.')
+    return end(em, actor.userId, username)
+  }
+
+  /** Ends a user whose row is locked for good; under that name the row stays. */
+  async function end(em: Connection, userId: string, username: string): Promise<AfterCommit> {
     // first, so that subscribers can still read what goes
     const afterCommit = await events.publish(em, 'user.deleting', { userId })
     for (const table of ownTables) await run(em, sql`delete from ${sql.table(table)} where user_id = ${userId}`)
@@ -62,7 +75,7 @@ export function createAccountDeletion(deps: {
         update users set username = ${username}, display_name = 'Deleted user', email = null, email_verified_at = null,
           password_hash = null, avatar_id = null, locale = 'en', role = 'user', permissions = '[]',
           referral_code_used = null, stripe_customer_id = null, mock_mode_enabled = false, last_seen_at = null,
-          profile_changed_at = now(), deleted_at = now()
+          private_to = null, profile_changed_at = now(), deleted_at = now()
         where id = ${userId}`,
     )
     await closing.enqueue(em, { userId }, { startAfterSeconds: closeAgainSeconds })
@@ -78,10 +91,22 @@ export function createAccountDeletion(deps: {
     async delete(actor: Actor, password: string | undefined): Promise<void> {
       const proof = await proveIt(database, actor, password, guesses)
       const afterCommit = await withFreeName(actor.userId, (username) =>
-        database.transact((em) => end(em, actor, proof, username)),
+        database.transact((em) => endProved(em, actor, proof, username)),
       )
       close(actor.userId)
       await afterCommit?.()
+    },
+
+    /** Ends an agent in the transaction; repeating does nothing. What it returns is to be called after the commit. */
+    async endAgent(em: Connection, userId: string): Promise<AfterCommit> {
+      const { isDeleted } = await lockForGood(em, userId)
+      if (isDeleted) return () => {}
+      // of so many bits that nobody has it: a broken unique index would take the caller's transaction along
+      const afterCommit = await end(em, userId, `deleted_${randomBytes(12).toString('hex')}`)
+      return async () => {
+        close(userId)
+        await afterCommit()
+      }
     },
   }
 }

@@ -11,9 +11,10 @@ export const isUnseen = sql<boolean>`(
 
 /**
  * Notes that the user is here now, and so was here today (UTC): `users.last_seen_at` and `user_activity`. In one statement,
- * so that whoever was seen today has the row of today; that is why nobody has to remember whom it was written for.
+ * so that whoever was seen today has the row of today; that is why nobody has to remember whom it was written for. The
+ * days are those of people: agents are not counted.
  */
 export const notingSeen = (userId: string) => sql`
-  with seen as (update users set last_seen_at = now() where id = ${userId} and deleted_at is null returning id)
-  insert into user_activity (user_id, day) select id, (now() at time zone 'utc')::date from seen
+  with seen as (update users set last_seen_at = now() where id = ${userId} and deleted_at is null returning id, kind)
+  insert into user_activity (user_id, day) select id, (now() at time zone 'utc')::date from seen where kind = 'human'
   on conflict do nothing`

@@ -38,7 +38,7 @@ export function createAuthenticator(database: Database, key: KeyObject, log: Log
     if (user?.banned) throw banned(user.banReason)
     if (!user?.live) throw loginEnded()
     if (user.unseen) await noteSeen(userId)
-    return { actor: { userId, sessionId, role: user.role }, expiresAt: new Date(exp * 1000) }
+    return { actor: { userId, kind: 'human', sessionId, role: user.role }, expiresAt: new Date(exp * 1000) }
   }
 
   /** For the figures: no reason to keep anyone out. */

@@ -26,7 +26,12 @@ export function identityRoutes({ accounts, users }: Services): Route[] {
     'user_search',
   )
 
-  const getUser = operation('user:get', contract['user:get'], ({ userId }) => users.get(userId), 'account')
+  const getUser = operation(
+    'user:get',
+    contract['user:get'],
+    ({ userId }, { actor }) => users.get(userId, actor.userId),
+    'account',
+  )
 
   return [
     { method: 'get', path: '/me', operation: me, tag: 'account' },

@@ -3,8 +3,9 @@ import type { Connection, Database } from '../database/database.ts'
 import type { DomainEvents } from '../kernel/domain-events.ts'
 import type { Fanout, Guesses, Jobs, Mailer, OpenIdClient, OpenIdProvider } from '../kernel/ports.ts'
 import { tokenKey } from './access-token.ts'
-import { holdUsers } from './account-deletion.service.ts'
+import { createAccountDeletion, holdUsers } from './account-deletion.service.ts'
 import { createAccounts } from './accounts.service.ts'
+import { createAgentUsers } from './agent-users.ts'
 import { createAppointment } from './appointment.ts'
 import { createAuthenticator } from './authenticator.ts'
 import { emailRoutes } from './email.routes.ts'
@@ -62,12 +63,14 @@ export function createIdentity(deps: IdentityDependencies) {
   const passwords = createPasswords({ ...deps, hashing, sessions, codes, mails })
   const accounts = createAccounts({ ...deps, sessions, hashing, sendVerification: emails.sendVerification })
   const users = createUsers(database)
-  const ownData = createOwnData(deps)
+  const deletion = createAccountDeletion(deps)
+  const ownData = createOwnData({ ...deps, deletion })
+  const bans: ((userId: string) => Promise<void>)[] = []
   const { authenticate, liveSessions, accept } = createAuthenticator(database, key, log)
 
-  async function activeAmong(em: Connection, userIds: string[]): Promise<Set<string>> {
+  async function activeAmong(em: Connection, userIds: string[], viewerId: string): Promise<Set<string>> {
     await holdUsers(em, userIds)
-    return users.activeAmong(em, userIds)
+    return users.activeAmong(em, userIds, viewerId)
   }
 
   return {
@@ -77,7 +80,7 @@ export function createIdentity(deps: IdentityDependencies) {
       ...createExternalLoginRoutes({ ...deps, accounts, sessions, mails }),
       ...identityRoutes({ accounts, users }),
       ...preferencesRoutes(database),
-      ...staffRoutes(createStaff({ ...deps, sessions })),
+      ...staffRoutes(createStaff({ ...deps, sessions, bans })),
       ...ownData.routes,
     ],
     /** For the socket handshake. */
@@ -86,10 +89,17 @@ export function createIdentity(deps: IdentityDependencies) {
     bearerAuthentication: createBearerAuthentication(key, { accept }),
     /** What later features ask of users. */
     users: {
-      /** Which of these exist and are neither deleted nor banned; and none of them is deleted before the transaction ends. */
+      /**
+       * Which of these exist, are neither deleted nor banned, and may be met by the viewer; and none of them is deleted before
+       * the transaction ends.
+       */
       activeAmong,
       touchLastSeen: users.touchLastSeen,
     },
+    /** Users of kind agent, for the agents feature. */
+    agentUsers: createAgentUsers({ ...deps, deletion }),
+    /** Adds what follows from a ban, after its commit; it may be done more than once, and what fails is tried again. */
+    onBanned: (follow: (userId: string) => Promise<void>): void => void bans.push(follow),
     /** What later features add to the export of a user's data. */
     addExportSection: ownData.addExportSection,
     /** For an operator's command. */

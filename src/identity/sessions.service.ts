@@ -60,7 +60,7 @@ export function createSessions({ database, fanout, log, key, accessTokenSeconds 
     if (!user) throw loginEnded()
     if (proof && proof.passwordHash !== user.passwordHash) throw wrongCredentials()
     if (user.banned) throw banned(user.banReason)
-    return issue(em, { userId, sessionId: newId(), role: user.role }, context)
+    return issue(em, { userId, kind: 'human', sessionId: newId(), role: user.role }, context)
   }
 
   /**
@@ -90,7 +90,7 @@ export function createSessions({ database, fanout, log, key, accessTokenSeconds 
         sql`
           update refresh_tokens set rotated_at = coalesce(rotated_at, now()) where token_hash = ${tokenHash}`,
       )
-      const actor = { userId: user.id, sessionId: token.familyId, role: user.role }
+      const actor: Actor = { userId: user.id, kind: 'human', sessionId: token.familyId, role: user.role }
       return { tokens: await issue(em, actor, context, tokenHash) }
     })
     if (outcome.tokens) return outcome.tokens

@@ -18,6 +18,8 @@ interface StaffDependencies {
   sessions: Pick<Sessions, 'endAll'>
   fanout: Pick<Fanout, 'closeUsers'>
   jobs: Jobs
+  /** Called with the id of who was banned, once or more, after the commit. */
+  bans: ((userId: string) => Promise<void>)[]
   log: Logger
 }
 
@@ -40,7 +42,7 @@ const closeAgainSeconds = 5
  * What staff see of accounts and do about them. Who may act on whom is decided by the policy, on the roles as they are
  * under the locks of both rows: of two who act on each other at once, the second finds what the first has made of it.
  */
-export function createStaff({ database, sessions, fanout, jobs, log }: StaffDependencies) {
+export function createStaff({ database, sessions, fanout, jobs, bans, log }: StaffDependencies) {
   /** For the case that the node dies between the commit and its word to the others, or that a handshake was under way. */
   const closing = jobs.define<{ userId: string }>({
     name: 'user-banned',
@@ -49,12 +51,14 @@ export function createStaff({ database, sessions, fanout, jobs, log }: StaffDepe
     async handle({ userId }) {
       const [user] = await database.query(sql<{ reason: string }>`
         select ban_reason as reason from users where id = ${userId} and banned_at is not null`)
-      if (user) close(userId, user.reason)
+      if (user) await close(userId, user.reason)
     },
   })
 
-  const close = (userId: string, reason: string): void =>
+  async function close(userId: string, reason: string): Promise<void> {
     fanout.closeUsers([userId], { event: 'notification', payload: { kind: 'banned', reason } })
+    for (const follow of bans) await follow(userId)
+  }
 
   /**
    * Deleted and banned accounts are found as well.
@@ -96,7 +100,9 @@ export function createStaff({ database, sessions, fanout, jobs, log }: StaffDepe
       return change(em, userId, sql`banned_at = coalesce(banned_at, now()), ban_reason = ${reason}`)
     })
     // in place of what `endAll` returns: that would close the sockets without a word
-    close(userId, reason)
+    await close(userId, reason).catch((error: unknown) =>
+      log.warn({ err: error, userId }, 'what follows from a ban is not done yet; the job does it'),
+    )
     log.info({ actorId: actor.userId, userId }, 'a user was banned')
     return row
   }

@@ -18,7 +18,8 @@ const face = sql`id, kind, username, display_name as "displayName"`
 /** What others see and ask of users. */
 export function createUsers(database: Database) {
   /**
-   * Finds people other than oneself by the beginning of their username or display name, without regard to case, in the order of their usernames. Deleted and banned people are not found.
+   * Finds people and agents other than oneself by the beginning of their username or display name, without regard to case,
+   * in the order of their usernames. Neither those who are deleted or banned are found, nor others' private agents.
    */
   async function search(
     userId: string,
@@ -29,7 +30,7 @@ export function createUsers(database: Database) {
     const rows = await database.query(sql<UserRow>`
       select ${face} from users
       where (lower(username) like lower(${`${literal}%`}) or lower(display_name) like lower(${`${literal}%`}))
-        and id <> ${userId} and deleted_at is null and banned_at is null
+        and id <> ${userId} and deleted_at is null and banned_at is null and ${isVisibleTo(userId)}
         and ${cursor === undefined ? sql`true` : sql`lower(username) ~>~ ${cursor}`}
       order by lower(username) using ~<~ limit ${limit + 1}`)
     const items = rows.slice(0, limit).map(presentUser)
@@ -37,20 +38,24 @@ export function createUsers(database: Database) {
     return { items, ...(rows.length > limit && last && { nextCursor: last.username.toLowerCase() }) }
   }
 
-  /** @throws AppError not_found, also where the user was deleted */
-  async function get(userId: string): Promise<User> {
+  /** @throws AppError not_found, also where the user was deleted or is somebody else's private agent */
+  async function get(userId: string, viewerId: string): Promise<User> {
     const [row] = await database.query(sql<UserRow>`
-      select ${face} from users where id = ${userId} and deleted_at is null`)
+      select ${face} from users where id = ${userId} and deleted_at is null and ${isVisibleTo(viewerId)}`)
     if (!row) throw notFound('user')
     return presentUser(row)
   }
 
-  /** Which of these exist and are neither deleted nor banned: with whom something new may be begun. */
-  async function activeAmong(em: Connection, userIds: string[]): Promise<Set<string>> {
+  /**
+   * Which of these exist, are neither deleted nor banned, and are no private agents of others than the viewer: with whom the
+   * viewer may begin something new.
+   */
+  async function activeAmong(em: Connection, userIds: string[], viewerId: string): Promise<Set<string>> {
     const rows = await run(
       em,
       sql<{ id: string }>`
-        select id from users where id = any(${userIds}::uuid[]) and deleted_at is null and banned_at is null`,
+        select id from users
+        where id = any(${userIds}::uuid[]) and deleted_at is null and banned_at is null and ${isVisibleTo(viewerId)}`,
     )
     return new Set(rows.map(({ id }) => id))
   }
@@ -62,6 +67,9 @@ export function createUsers(database: Database) {
 
   return { search, get, activeAmong, touchLastSeen }
 }
+
+/** Of a row of `users`: whether the viewer may find and meet the user. */
+const isVisibleTo = (viewerId: string) => sql<boolean>`(private_to is null or private_to = ${viewerId})`
 
 /** The text as it is, in a LIKE pattern: its metacharacters stand for themselves. */
 export const escapeLike = (text: string): string => text.replaceAll(/[\\%_]/g, '\\$&')

@@ -64,7 +64,7 @@ async function claimsOf(username: string) {
 
 test('an access token opens both doors and says who and until when', async () => {
   const { session, claims } = await claimsOf('holder')
-  const expected = { actor: { userId: claims.sub, sessionId: claims.sid, role: 'user' } }
+  const expected = { actor: { userId: claims.sub, kind: 'human', sessionId: claims.sid, role: 'user' } }
   const atHandshake = await identity.authenticator.authenticate(session.accessToken)
   assert.deepEqual(atHandshake.actor, expected.actor)
   assert.ok(Math.abs(atHandshake.expiresAt.getTime() - claims.exp * 1000) < 5000)

@@ -138,7 +138,10 @@ describe('deleting an account', () => {
       assert.ok(!(await find(query)).includes(user.id), query)
     await assert.rejects(identity.call('user:get', { userId: user.id }, looker), withCode('not_found'))
     await identity.database.transact(async (em) =>
-      assert.deepEqual(await identity.users.activeAmong(em, [user.id, looker.userId]), new Set([looker.userId])),
+      assert.deepEqual(
+        await identity.users.activeAmong(em, [user.id, looker.userId], looker.userId),
+        new Set([looker.userId]),
+      ),
     )
   })
 
@@ -409,7 +412,7 @@ describe('the conversations of a deleted user', () => {
     let isDone = false
     let going: Promise<void> = Promise.resolve()
     await database.transact(async (em) => {
-      assert.ok((await users.activeAmong(em, [ann.user.id, eve.user.id])).has(eve.user.id))
+      assert.ok((await users.activeAmong(em, [ann.user.id, eve.user.id], ann.user.id)).has(eve.user.id))
       going = goes(eve.actor).then(() => {
         isDone = true
       })
@@ -422,7 +425,7 @@ describe('the conversations of a deleted user', () => {
     assert.deepEqual((await stateOf(taken)).people, [`${ann.user.id} owner`])
 
     await database.transact(async (em) => {
-      if ((await users.activeAmong(em, [eve.user.id])).has(eve.user.id)) await takeInto(em, late)
+      if ((await users.activeAmong(em, [eve.user.id], ann.user.id)).has(eve.user.id)) await takeInto(em, late)
     })
     assert.deepEqual((await stateOf(late)).people, [`${ann.user.id} owner`])
   })
@@ -433,7 +436,7 @@ describe('the conversations of a deleted user', () => {
     let asked: Promise<Set<string>> = Promise.resolve(new Set())
     events.on('user.deleting', async (_em, { userId }) => {
       if (userId !== eve.user.id) return undefined
-      asked = database.transact((em) => users.activeAmong(em, [userId]))
+      asked = database.transact((em) => users.activeAmong(em, [userId], userId))
       if (!database.embedded) await eventually('the question waits', isSomeoneWaiting)
       return undefined
     })

@@ -158,7 +158,9 @@ describe('staff', () => {
     await assert.rejects(login('rowdy'), bannedFor('Insults'))
     const { items } = await identity.call<{ items: User[] }>('user:search', { query: 'rowdy' }, actor('viewer'))
     assert.deepEqual(items, [], 'others do not find them')
-    const active = await identity.database.transact((em) => identity.users.activeAmong(em, [userId]))
+    const active = await identity.database.transact((em) =>
+      identity.users.activeAmong(em, [userId], actor('viewer').userId),
+    )
     assert.equal(active.size, 0, 'nor can they be added to anything new')
     await eventually('the sockets are closed once more', () => timesClosed(userId) === 2, 20_000)
   })

@@ -103,9 +103,12 @@ test('a person is found by id, also a banned one, but not a deleted one', async 
 
 test('who exists and is neither banned nor deleted counts as active, inside of a transaction', async () => {
   const asked = [...['seeker', 'percent', 'banned', 'deleted'].map((name) => ids.get(name)!), newId()]
-  const active = await identity.database.transact((em) => identity.users.activeAmong(em, asked))
+  const active = await identity.database.transact((em) => identity.users.activeAmong(em, asked, actor.userId))
   assert.deepEqual(active, new Set([ids.get('seeker'), ids.get('percent')]))
-  assert.deepEqual(await identity.database.transact((em) => identity.users.activeAmong(em, [])), new Set())
+  assert.deepEqual(
+    await identity.database.transact((em) => identity.users.activeAmong(em, [], actor.userId)),
+    new Set(),
+  )
 })
 
 test('a user is noted as seen', async () => {
