@@ -24,6 +24,14 @@ export const limits = {
   search: { points: 60, seconds: 60 },
   sync: { points: 240, seconds: 60 },
   signal: { points: 1200, seconds: 60 },
+  /** Messages that grow, as agents begin and end them. */
+  stream: { points: 600, seconds: 60 },
+  /** What agents add to them: 20 a second to each of five. */
+  stream_append: { points: 6000, seconds: 60 },
+  /** Answers that are stopped or asked for anew. */
+  run: { points: 120, seconds: 60 },
+  /** Agents and their keys, as their owners manage them. */
+  agents: { points: 120, seconds: 60 },
 } as const satisfies Record<string, { points: number; seconds: number }>
 
 export type LimitName = keyof typeof limits

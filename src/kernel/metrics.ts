@@ -37,6 +37,13 @@ export function createMetrics() {
       buckets: latency,
       registers,
     }),
+    answers: new Counter({
+      name: 'kintsugi_answers_total',
+      help: 'Answers of models that this node has written, by how they ended (a status or the error code)',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    streams: new Gauge({ name: 'kintsugi_streams', help: 'Messages that grow on this node now', registers }),
     fanout: new Counter({
       name: 'kintsugi_fanout_events_total',
       help: 'Events handed to the sockets of this node, by where they came from',

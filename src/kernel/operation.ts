@@ -6,10 +6,11 @@ import type { Role } from './roles.ts'
 
 export type { Role } from './roles.ts'
 
-/** Who asks. Comes from a verified access token, never from the request's body. */
+/** Who asks. Comes from a verified access token or agent key, never from the request's body. */
 export interface Actor {
   userId: string
-  /** The login (refresh token family) that the access token belongs to. */
+  kind: 'human' | 'agent'
+  /** What the caller is let in by: a login (refresh token family), or an agent's key. */
   sessionId: string
   role: Role
 }
@@ -69,6 +70,8 @@ export type Operation = (
       access: 'user'
       /** Who stands lower is refused. */
       role: Role
+      /** Which kind of users may ask for it; the other is refused. */
+      callers: 'people' | 'agents' | 'all'
       run(input: never, context: UserContext): Promise<unknown>
     }
 ) & {
@@ -78,7 +81,7 @@ export type Operation = (
   limit: LimitName | undefined
 }
 
-/** Declares an operation for signed-in callers, of at least that role; `run`'s types follow from the contract. */
+/** Declares an operation for people who are signed in, of at least that role; `run`'s types follow from the contract. */
 export function operation<I extends z.ZodType, O extends z.ZodType>(
   name: string,
   contract: Contract<I, O>,
@@ -86,7 +89,21 @@ export function operation<I extends z.ZodType, O extends z.ZodType>(
   limit?: LimitName,
   role: Role = 'user',
 ): Operation {
-  return { name, contract: contract as Contract, limit, access: 'user', role, run }
+  return { name, contract: contract as Contract, limit, access: 'user', role, callers: 'people', run }
+}
+
+/** Declares an operation for people and agents alike, such as `message:send`. */
+export function sharedOperation<I extends z.ZodType, O extends z.ZodType>(
+  ...declared: Parameters<typeof operation<I, O>>
+): Operation {
+  return { ...operation(...declared), callers: 'all' } as Operation
+}
+
+/** Declares an operation for agents alone, such as `stream:start`. */
+export function agentOperation<I extends z.ZodType, O extends z.ZodType>(
+  ...declared: Parameters<typeof operation<I, O>>
+): Operation {
+  return { ...operation(...declared), callers: 'agents' } as Operation
 }
 
 /** Declares an operation for callers without an account, such as `auth:login`. */
@@ -97,6 +114,15 @@ export function publicOperation<I extends z.ZodType, O extends z.ZodType>(
   limit: LimitName,
 ): Operation {
   return { name, contract: contract as Contract, limit, access: 'public', run }
+}
+
+/** What callers of an operation may show, by the names that the API documents have for it. */
+export function credentialsOf(operation: Operation): ('accessToken' | 'agentKey')[] {
+  if (operation.access === 'public') return []
+  return [
+    ...(operation.callers === 'agents' ? [] : (['accessToken'] as const)),
+    ...(operation.callers === 'people' ? [] : (['agentKey'] as const)),
+  ]
 }
 
 /** An operation on a REST address. Path parameters, query and body together make its input. */

@@ -22,6 +22,19 @@ export interface Authenticator {
   liveSessions(sessionIds: string[]): Promise<Set<string>>
 }
 
+/** Verifies the keys of agents, likewise; a key does not expire. Implemented by agents. */
+export interface KeyAuthenticator {
+  /** What every key begins with and no access token does. */
+  prefix: string
+  /**
+   * Looks the key up: that it is not revoked, its agent not deleted, and neither the agent nor its owner banned.
+   * @throws AppError unauthenticated, banned
+   */
+  authenticate(key: string): Promise<{ actor: Actor }>
+  /** Which of these keys, by their ids, are good; for sockets whose node may have missed a revocation. */
+  liveSessions(keyIds: string[]): Promise<Set<string>>
+}
+
 /** A conversation that a user participates in, as of its `membersChange`. */
 export interface Membership {
   conversationId: string
@@ -83,7 +96,7 @@ export interface Fanout {
   watch(socketId: string, userIds: string[]): void
   /** Whether the user's sockets on this node are in the conversation's room; for signals, which read no row. */
   isInRoom(userId: string, conversationId: string): boolean
-  /** Ends the sockets of these logins. */
+  /** Ends the sockets of these logins and agent keys. */
   closeSessions(sessionIds: string[]): void
   /** Ends all sockets of these users, after telling them why by an event. */
   closeUsers(userIds: string[], farewell: { event: string; payload: unknown }): void

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type ErrorCode, errorStatus } from '../kernel/errors.ts'
-import type { Operation } from '../kernel/operation.ts'
+import { credentialsOf, type Operation } from '../kernel/operation.ts'
 import { createSchemas, type Json, type Schemas } from './schemas.ts'
 
 /** Events that the server sends, by their names. */
@@ -20,6 +20,7 @@ const refusal = z
   .meta({ id: 'Refusal' })
 
 const channel = { $ref: '#/channels/default' }
+const schemeOf = (name: string): Json => ({ $ref: `#/components/securitySchemes/${name}` })
 const message = (key: string): Json => ({ $ref: `#/channels/default/messages/${key}` })
 
 /**
@@ -57,7 +58,7 @@ export function createAsyncApi(options: {
         protocol: address.protocol === 'https:' ? 'wss' : 'ws',
         pathname: '/socket.io',
         description: 'Any node serves any user. WebSocket transport; long polling is off.',
-        security: [{ $ref: '#/components/securitySchemes/accessToken' }],
+        security: [schemeOf('accessToken'), schemeOf('agentKey')],
       },
     },
     channels: {
@@ -66,7 +67,7 @@ export function createAsyncApi(options: {
         title: 'The default namespace',
         description:
           'A refused handshake gives `connect_error` with `data: { code, message }`. The socket closes when its token ' +
-          'expires, unless the client sends `session:refresh` before.',
+          'expires, unless the client sends `session:refresh` before; an agent’s, when its key is revoked.',
         messages: Object.assign({}, ...parts.map((part) => part.messages)),
       },
     },
@@ -79,6 +80,11 @@ export function createAsyncApi(options: {
           scheme: 'bearer',
           bearerFormat: 'JWT',
           description: 'An access token, in the handshake of Socket.IO: `auth: { token }`.',
+        },
+        agentKey: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'A key of an external agent, in the handshake of Socket.IO: `auth: { agentKey }`.',
         },
       },
     },
@@ -94,7 +100,8 @@ interface Parts {
 const keyOf = (kind: 'command' | 'acknowledgment' | 'event', name: string): string =>
   `${kind}.${name.replaceAll(':', '.')}`
 
-function commandParts({ name, contract }: Operation, schemas: Schemas): Parts {
+function commandParts(operation: Operation, schemas: Schemas): Parts {
+  const { name, contract } = operation
   const command = keyOf('command', name)
   const acknowledgment = keyOf('acknowledgment', name)
   const success = {
@@ -115,6 +122,7 @@ function commandParts({ name, contract }: Operation, schemas: Schemas): Parts {
       [command]: {
         action: 'receive',
         summary: contract.summary,
+        security: credentialsOf(operation).map(schemeOf),
         channel,
         messages: [message(command)],
         reply: { channel, messages: [message(acknowledgment)] },

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino'
 import type { z } from 'zod'
-import { AppError, type ErrorCode, type FieldError } from '../kernel/errors.ts'
+import { AppError, type ErrorCode, type FieldError, forbidden } from '../kernel/errors.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { networkOf } from '../kernel/networks.ts'
 import type { Actor, Context, Operation, UserContext } from '../kernel/operation.ts'
-import { isAtLeast, type Role } from '../kernel/roles.ts'
+import { isAtLeast } from '../kernel/roles.ts'
 import type { LimitState, RateLimits } from './rate-limits.ts'
 
 export interface Executor {
@@ -28,7 +28,7 @@ export function createExecutor(deps: { rateLimits: RateLimits; metrics: Metrics;
       let outcome: ErrorCode | 'ok' = 'ok'
       try {
         const { actor } = context
-        if (operation.access === 'user') admit(actor, operation.role)
+        if (operation.access === 'user') admit(actor, operation)
         const limit =
           operation.limit && (await rateLimits.consume(operation.limit, actor?.userId ?? networkOf(context.ip)))
         const parsed = operation.contract.input.safeParse(input)
@@ -56,10 +56,15 @@ export function createExecutor(deps: { rateLimits: RateLimits; metrics: Metrics;
   }
 }
 
-/** Signed in, and of at least that role. */
-function admit(actor: Actor | undefined, role: Role): void {
-  if (!actor) throw new AppError('unauthenticated', 'This needs an access token.')
-  if (!isAtLeast(actor.role, role)) throw new AppError('forbidden', `This needs the role ${role}.`)
+/** Signed in, of a kind that may ask for it, and of at least that role. */
+function admit(actor: Actor | undefined, { callers, role }: Operation & { access: 'user' }): void {
+  if (!actor) {
+    throw new AppError('unauthenticated', `This needs ${callers === 'agents' ? "an agent's key" : 'an access token'}.`)
+  }
+  if (callers === 'people' && actor.kind !== 'human')
+    throw forbidden('This is for people; agents take part in the conversations that people take them into.')
+  if (callers === 'agents' && actor.kind !== 'agent') throw forbidden('This is for agents, which connect with a key.')
+  if (!isAtLeast(actor.role, role)) throw forbidden(`This needs the role ${role}.`)
 }
 
 /** The first few of what is wrong: enough to mend it, bounded however large the input. */

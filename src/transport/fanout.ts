@@ -172,7 +172,8 @@ export function createFanout(deps: {
     },
     isInRoom: (userId, conversationId) => rooms.isIn(userId, conversationId),
     closeSessions: (sessionIds) => void everywhere({ kind: 'close-sessions', sessionIds }),
-    closeUsers: (userIds, { event, payload }) =>
-      void everywhere({ kind: 'close-users', userIds, event, json: JSON.stringify(payload) }),
+    closeUsers(userIds, { event, payload }) {
+      if (userIds.length > 0) void everywhere({ kind: 'close-users', userIds, event, json: JSON.stringify(payload) })
+    },
   }
 }

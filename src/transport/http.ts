@@ -29,7 +29,7 @@ export interface Readiness {
   checks: Record<string, string>
 }
 
-type Answering = Request & { requestId?: string; authentication?: Authentication }
+type Answering = Request & { requestId?: string; authentication?: Pick<Authentication, 'actor'> }
 
 /** The REST side: routes of operations, health, metrics and the API documents. */
 export function createHttp(deps: {

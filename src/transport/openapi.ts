@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Route } from '../kernel/operation.ts'
+import { credentialsOf, type Route } from '../kernel/operation.ts'
 import { createFailures, failureCodes } from './openapi-failures.ts'
 import { createSchemas, type Json, type Schemas } from './schemas.ts'
 
@@ -41,19 +41,22 @@ export function createOpenApi(options: { routes: Route[]; version: string; serve
       schemas: schemas.components,
       responses: failures.responses,
       headers,
-      securitySchemes: { accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+      securitySchemes: {
+        accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        agentKey: { type: 'http', scheme: 'bearer', description: 'A key of an external agent.' },
+      },
     },
   }
 }
 
 function describe(route: Route, schemas: Schemas, failures: ReturnType<typeof createFailures>): Json {
-  const { name, contract, access } = route.operation
+  const { name, contract } = route.operation
   const { parameters, requestBody } = request(route, schemas.input(contract.input))
   return {
     operationId: operationId(name),
     summary: contract.summary,
     tags: [route.tag],
-    security: access === 'user' ? [{ accessToken: [] }] : [],
+    security: credentialsOf(route.operation).map((scheme) => ({ [scheme]: [] })),
     ...(parameters.length > 0 && { parameters }),
     ...(requestBody && { requestBody }),
     responses: {

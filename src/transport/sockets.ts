@@ -4,8 +4,8 @@ import { Server, type ServerOptions, type Socket } from 'socket.io'
 import { AppError, type CommandError, toCommandError } from '../kernel/errors.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import { networkOf } from '../kernel/networks.ts'
-import { type Operation, operation } from '../kernel/operation.ts'
-import type { Authenticator } from '../kernel/ports.ts'
+import { type Actor, type Operation, operation } from '../kernel/operation.ts'
+import type { Authenticator, KeyAuthenticator } from '../kernel/ports.ts'
 import { Reply } from '../kernel/reply.ts'
 import { textParser } from './encoding.ts'
 import type { Executor } from './executor.ts'
@@ -58,6 +58,7 @@ export function serveSockets(deps: {
   io: Server
   commands: Operation[]
   authenticator: Authenticator
+  keyAuthenticator: KeyAuthenticator
   executor: Executor
   rateLimits: RateLimits
   rooms: Rooms
@@ -66,7 +67,7 @@ export function serveSockets(deps: {
   log: Logger
   addressOf(headers: Record<string, string | string[] | undefined>, peer: string): string
 }) {
-  const { io, authenticator, executor, rateLimits, rooms, presence, metrics, log } = deps
+  const { io, authenticator, keyAuthenticator, executor, rateLimits, rooms, presence, metrics, log } = deps
   const commands = new Map(deps.commands.map((command) => [command.name, command]))
   commands.set('session:refresh', refreshOperation())
   let draining = false
@@ -88,10 +89,8 @@ export function serveSockets(deps: {
     if (draining) throw new AppError('draining', 'This node is shutting down; connect again.')
     const ip = deps.addressOf(socket.handshake.headers, socket.handshake.address)
     await rateLimits.consume('connect', networkOf(ip))
-    const { token } = socket.handshake.auth
-    if (typeof token !== 'string') throw new AppError('unauthenticated', 'The handshake needs auth: { token }.')
     const authenticatedAt = performance.now()
-    const { actor, expiresAt } = await authenticator.authenticate(token)
+    const { actor, expiresAt } = await authenticate(socket.handshake.auth)
     const context = {
       actor,
       ip,
@@ -103,10 +102,18 @@ export function serveSockets(deps: {
       actor,
       authenticatedAt,
       context,
-      expiresAt: expiresAt.getTime(),
+      // a key lasts until it is revoked
+      expiresAt: expiresAt?.getTime() ?? Number.POSITIVE_INFINITY,
       pending: 0,
       watching: [],
     } satisfies SocketData
+  }
+
+  /** By an access token or an agent's key: by both it would be unclear who speaks. */
+  function authenticate({ token, agentKey }: Socket['handshake']['auth']): Promise<{ actor: Actor; expiresAt?: Date }> {
+    if (typeof token === 'string' && agentKey === undefined) return authenticator.authenticate(token)
+    if (typeof agentKey === 'string' && token === undefined) return keyAuthenticator.authenticate(agentKey)
+    throw new AppError('unauthenticated', 'The handshake needs auth: { token }, or { agentKey } of an agent.')
   }
 
   io.on('connection', (socket) => {
@@ -203,12 +210,18 @@ export function serveSockets(deps: {
     /** Every command that a socket can send. */
     commands: [...commands.values()],
 
-    /** Ends the sockets of logins that were revoked while this node could not hear of it. */
+    /** Ends the sockets of logins and agent keys that were revoked while this node could not hear of it. */
     async recheckSessions(): Promise<void> {
-      const ids = new Set<string>()
-      for (const socket of io.of('/').sockets.values()) ids.add((socket.data as SocketData).actor.sessionId)
-      const live = await authenticator.liveSessions([...ids])
-      for (const id of ids)
+      const ids = { human: new Set<string>(), agent: new Set<string>() }
+      for (const socket of io.of('/').sockets.values()) {
+        const { kind, sessionId } = (socket.data as SocketData).actor
+        ids[kind].add(sessionId)
+      }
+      const live = new Set([
+        ...(await authenticator.liveSessions([...ids.human])),
+        ...(await keyAuthenticator.liveSessions([...ids.agent])),
+      ])
+      for (const id of [...ids.human, ...ids.agent])
         if (!live.has(id)) for (const socket of rooms.socketsIn(room.session(id))) socket.disconnect(true)
     },
 

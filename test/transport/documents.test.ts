@@ -10,8 +10,16 @@ import { Ajv } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import express from 'express'
 import { z } from 'zod'
+import { agentsEvents, runsContract } from '../../src/agents/agents.contract.ts'
 import { errorStatus } from '../../src/kernel/errors.ts'
-import { type Contract, type Operation, operation, type Route } from '../../src/kernel/operation.ts'
+import {
+  agentOperation,
+  type Contract,
+  type Operation,
+  operation,
+  type Route,
+  sharedOperation,
+} from '../../src/kernel/operation.ts'
 import { messengerContract, messengerEvents } from '../../src/messenger/messenger.contract.ts'
 import { messengerOperations } from '../../src/messenger/messenger.operations.ts'
 import { createAsyncApi } from '../../src/transport/asyncapi.ts'
@@ -45,8 +53,8 @@ async function declaredRoutes(): Promise<Route[]> {
 }
 
 const routes = await declaredRoutes()
-const contracts = { ...messengerContract, ...sessionContract }
-const events = { ...messengerEvents, ...sessionEvents }
+const contracts = { ...messengerContract, ...runsContract, ...sessionContract }
+const events = { ...messengerEvents, ...agentsEvents, ...sessionEvents }
 const openApi = createOpenApi({ routes, version: '1.2.3', serverUrl: 'https://chat.example.org' })
 const asyncApi = createAsyncApi({ commands: declareAll(contracts), events, version: '1.2.3' })
 
@@ -178,8 +186,11 @@ describe('the OpenAPI document', () => {
     assert.deepEqual(headersOf('not_found'), ['X-Request-Id'])
   })
 
-  test('asks for an access token where an operation does', () => {
+  test('asks for an access token where an operation does, and takes an agent’s key where it is for agents too', () => {
     assert.deepEqual(operationOf('GET /v1/me').security, [{ accessToken: [] }])
+    assert.deepEqual(operationOf('POST /v1/sync').security, [{ accessToken: [] }, { agentKey: [] }])
+    const { securitySchemes } = openApi.components as { securitySchemes: Json }
+    assert.deepEqual(Object.keys(securitySchemes), ['accessToken', 'agentKey'])
     assert.deepEqual(operationOf('POST /v1/auth/register').security, [])
   })
 
@@ -316,6 +327,24 @@ describe('the AsyncAPI document', () => {
     assert.deepEqual(names('receive'), Object.keys(contracts))
     assert.deepEqual(names('send'), Object.keys(events))
     for (const one of operations) assert.equal(one.action === 'receive', 'reply' in one)
+  })
+
+  test('says by what a caller of each command is let in', () => {
+    const agentOnly = agentOperation('stream:start', runsContract['stream:start'], neverRuns)
+    const shared = sharedOperation('message:send', messengerContract['message:send'], neverRuns)
+    const document = createAsyncApi({
+      commands: [agentOnly, shared, ...declareAll(sessionContract)],
+      events,
+      version: '1',
+    })
+    const credentialsOf = (command: string) =>
+      (at(document, `#/operations/command.${command}`).security as { $ref: string }[]).map(({ $ref }) => {
+        assert.equal(at(document, $ref).type, 'http')
+        return $ref.split('/').at(-1)
+      })
+    assert.deepEqual(credentialsOf('stream.start'), ['agentKey'])
+    assert.deepEqual(credentialsOf('message.send'), ['accessToken', 'agentKey'])
+    assert.deepEqual(credentialsOf('session.refresh'), ['accessToken'])
   })
 
   test('describes acknowledgments as they come', () => {

@@ -6,6 +6,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import type { Agent, AgentKey, Model } from '../../src/agents/agents.contract.ts'
 import type { CreditTransaction, Wallet } from '../../src/billing/billing.contract.ts'
 import type { Pack, Payment, StaffPayment } from '../../src/billing/payments.contract.ts'
 import type { Referrals, Withdrawal } from '../../src/billing/referrals.contract.ts'
@@ -296,7 +297,7 @@ test('people hold conversations without a socket', async () => {
   const { body: conversation } = await api.ok<Conversation>('POST /v1/conversations', { as: ada, body: group })
   const withNobody = { type: 'direct', participantIds: [nobody] }
   await api.refused('POST /v1/conversations', 'not_found', { as: ada, body: withNobody })
-  await api.refused('POST /v1/conversations', 'unprocessable', { as: ada, body: { type: 'assistant' } })
+  await api.refused('POST /v1/conversations', 'unprocessable', { as: ada, body: { type: 'group', models: [] } })
 
   const path = { conversationId: conversation.id }
   const send = 'POST /v1/conversations/{conversationId}/messages'
@@ -323,6 +324,44 @@ test('people hold conversations without a socket', async () => {
   assert.equal(all.conversations.length, 2)
   await api.ok('POST /v1/sync', { as: ben, body: { positions: { [conversation.id]: 1 }, since: all.serverTime } })
   await api.refused('POST /v1/sync', 'invalid_request', { as: ben, body: { positions: { here: 1 } } })
+})
+
+test('people make agents, and keys for those that run elsewhere', async () => {
+  const { body: models } = await api.ok<{ items: Model[] }>('GET /v1/models', { as: ada })
+  await api.refused('GET /v1/models', 'unauthenticated')
+  const poet = { kind: 'built_in', username: 'poet', systemPrompt: 'In verse', isPublic: true, temperature: 0.5 }
+  const { body: agent } = await api.ok<Agent>('POST /v1/agents', { as: ada, body: poet })
+  await api.refused('POST /v1/agents', 'conflict', { as: ada, body: { ...poet, username: 'BEN' } })
+  await api.refused('POST /v1/agents', 'not_found', { as: ada, body: { ...poet, username: 'bard', modelId: 'none' } })
+  const path = { agentId: agent.id }
+  await api.ok('GET /v1/agents/{agentId}', { as: ben, path })
+  await api.refused('GET /v1/agents/{agentId}', 'not_found', { as: ben, path: { agentId: nobody } })
+  const update = 'PATCH /v1/agents/{agentId}'
+  await api.ok(update, {
+    as: ada,
+    path,
+    body: { modelId: models.items[0]?.id, description: 'Rhymes', temperature: null },
+  })
+  await api.refused(update, 'not_found', { as: ben, path, body: { isPublic: false } })
+
+  const wish = { kind: 'external', username: 'worker' }
+  const { body: worker } = await api.ok<Agent>('POST /v1/agents', { as: ada, body: wish })
+  const { body: page } = await api.ok<{ nextCursor: string }>('GET /v1/agents', { as: ada, query: { limit: '1' } })
+  await api.ok('GET /v1/agents', { as: ada, query: { cursor: page.nextCursor } })
+  await api.refused('GET /v1/agents', 'invalid_request', { as: ada, query: { cursor: 'x' } })
+  const its = { agentId: worker.id }
+  const keys = 'POST /v1/agents/{agentId}/keys'
+  const { body: key } = await api.ok<AgentKey & { key: string }>(keys, { as: ada, path: its, body: { name: 'home' } })
+  await api.refused(keys, 'unprocessable', { as: ada, path })
+  await api.ok('GET /v1/conversations', { as: { accessToken: key.key } })
+  await api.ok('GET /v1/agents/{agentId}/keys', { as: ada, path: its })
+  await api.refused('GET /v1/agents/{agentId}/keys', 'not_found', { as: ben, path: its })
+  const revoke = 'DELETE /v1/agents/{agentId}/keys/{keyId}'
+  await api.ok(revoke, { as: ada, path: { ...its, keyId: key.id } })
+  await api.ok('GET /v1/agents/{agentId}/keys', { as: ada, path: its })
+  await api.refused(revoke, 'not_found', { as: ada, path: { ...its, keyId: nobody } })
+  await api.ok('DELETE /v1/agents/{agentId}', { as: ada, path: its })
+  await api.refused('DELETE /v1/agents/{agentId}', 'not_found', { as: ada, path: its })
 })
 
 test('credits and plans are read, explained and changed', async () => {

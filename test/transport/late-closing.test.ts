@@ -28,11 +28,16 @@ const sockets = serveSockets({
   commands: [],
   authenticator: {
     async authenticate() {
-      const actor = { userId: newId(), sessionId: newId(), role: 'user' as const }
+      const actor = { userId: newId(), kind: 'human' as const, sessionId: newId(), role: 'user' as const }
       meanwhile(rooms, actor.sessionId, actor.userId)
       return { actor, expiresAt: new Date(Date.now() + 60_000) }
     },
     liveSessions: async (ids) => new Set(ids),
+  },
+  keyAuthenticator: {
+    prefix: 'kag_',
+    authenticate: async () => assert.fail('nobody has a key here'),
+    liveSessions: async () => new Set(),
   },
   executor: createExecutor({ rateLimits, metrics, log }),
   rateLimits,

@@ -63,7 +63,7 @@ const routes: Route[] = [
 async function startHttp(options: { corsOrigins?: string[]; trustProxy?: number; publicUrl?: string } = {}) {
   const bearerAuthentication = (req: Request, _res: Response, next: NextFunction) => {
     const role = req.headers.authorization?.slice('Bearer '.length) as Role | undefined
-    const actor = role && { userId: newId(), sessionId: newId(), role }
+    const actor = role && { userId: newId(), kind: 'human' as const, sessionId: newId(), role }
     Object.assign(req, actor && { authentication: { actor, expiresAt: new Date() } satisfies Authentication })
     next()
   }
