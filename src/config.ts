@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { type AiConfig, aiConfig, aiVariables } from './config.ai.ts'
 import { type CreditsConfig, creditsConfig, creditVariables } from './config.credits.ts'
 import { type IdentityConfig, identityConfig, identityVariables, listed } from './config.identity.ts'
 import { type PaymentsConfig, paymentsConfig, paymentVariables } from './config.payments.ts'
@@ -75,6 +76,7 @@ const variables = {
   ...identityVariables,
   ...creditVariables,
   ...paymentVariables,
+  ...aiVariables,
 } as const
 
 type Variables = { [K in keyof typeof variables]: z.output<(typeof variables)[K]['schema']> }
@@ -97,6 +99,7 @@ export interface Config extends IdentityConfig {
   maxGroupSize: number
   credits: CreditsConfig
   payments: PaymentsConfig
+  ai: AiConfig
   /** Names this process in heartbeats and logs. */
   nodeId: string
 }
@@ -128,6 +131,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   }
   const identity = identityConfig(read, env, problems)
   const payments = paymentsConfig(read, read.TELEGRAM_BOT_TOKEN, problems)
+  const ai = aiConfig(read, env, problems)
   if (problems.length > 0) throw new ConfigError(problems)
 
   return deepFreeze({
@@ -148,6 +152,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     ...identity,
     credits: creditsConfig(read),
     payments,
+    ai,
     nodeId: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
   })
 }

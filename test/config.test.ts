@@ -68,6 +68,12 @@ const bad: Record<string, string[]> = {
   TON_ADDRESS: ['nowhere', 'UQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAJKz', `0:${'0'.repeat(64)}`],
   TON_API_URL: ['toncenter.internal'],
   TON_API_KEY: ['with a space', 'seven77'],
+  AI_PROVIDERS: ['OpenAI', 'my-own', '1st', 'openai,openai', 'openai;local', 'openai,offline', '__proto__'],
+  AI_MODEL: ['a model', '=', '-x', 'm'.repeat(101)],
+  AI_IDLE_SECONDS: ['0', '301', '30s'],
+  AI_TOTAL_SECONDS: ['0', '3001', '10m'],
+  AI_CONTEXT_TOKENS: ['999', '2000001', '32k'],
+  AI_CONVERSATION_TOKENS_PER_HOUR: ['0', '-1', '1e6', '100000000001'],
 }
 
 /** What some variables need beside them. */
@@ -78,6 +84,9 @@ const halves = {
   TBANK_PASSWORD: 'a password of the bank',
   TELEGRAM_BOT_TOKEN: `123456789:${'A'.repeat(35)}`,
 }
+
+/** What AI_PROVIDERS=openai,local needs besides. */
+const aiProviders = { AI_OPENAI_API_KEY: 'sk-openai', AI_LOCAL_BASE_URL: 'http://localhost:11434/v1' }
 
 /** What OPENID_PROVIDERS=google,kakao needs besides. */
 const providers = {
@@ -102,7 +111,7 @@ test('each example in a refusal is itself taken', () => {
   for (const [name, [value]] of Object.entries(bad)) {
     if (name === 'JWT_SECRET') continue
     const [, example] = refusal({ [name]: value }).match(new RegExp(`Example: ${name}=(.+)`)) ?? []
-    const env = { ...providers, ...halves, DATABASE_URL: 'postgres://localhost/db', [name]: example }
+    const env = { ...providers, ...aiProviders, ...halves, DATABASE_URL: 'postgres://localhost/db', [name]: example }
     assert.doesNotThrow(() => load(env), `${name}=${example}`)
   }
 })
@@ -123,6 +132,10 @@ test('a secret is never shown', () => {
     OPENID_PROVIDERS: 'own',
     OPENID_OWN_ISSUER: 'http://user:hunter2-issuer@issuer.internal',
     OPENID_OWN_CLIENT_SECRET: 'hunter2-client',
+    AI_PROVIDERS: 'openai,local',
+    AI_OPENAI_API_KEY: 'hunter2 with a space',
+    AI_LOCAL_BASE_URL: 'https://user:hunter2@models.internal',
+    AI_LOCAL_MODELS: 'hunter2=few',
   }
   assert.doesNotMatch(refusal(env), /hunter2/)
 })
@@ -150,6 +163,14 @@ test('without any variable the server runs embedded', () => {
     telegramBotToken: undefined,
     credits: { signupCredits: 1000, overageTokensPerCredit: 1000 },
     payments: { stripe: undefined, pastDueGraceDays: 7, tbank: undefined, stars: undefined, ton: undefined },
+    ai: {
+      providers: [],
+      standardModel: undefined,
+      idleMs: 30_000,
+      totalMs: 600_000,
+      contextTokens: 32_000,
+      conversationTokensPerHour: 500_000,
+    },
   })
   assert.ok(jwtSecret.length >= 32)
 })
@@ -298,6 +319,73 @@ test("an issuer is reached by HTTPS, but for one on one's own machine", () => {
     'https://login.example.org',
   ])
     assert.equal(load({ ...env, OPENID_OWN_ISSUER: issuer }).openIdProviders[0]?.issuer, issuer)
+})
+
+test('the name of the offline model is taken', () => {
+  assert.match(refusal({ AI_PROVIDERS: 'offline' }), /AI_PROVIDERS must be .*not `offline`/)
+})
+
+test('who runs language models is read: known names with a key, others with an address', () => {
+  const { ai } = load({
+    AI_PROVIDERS: 'openai, anthropic,google,local,',
+    ...{ AI_OPENAI_API_KEY: 'sk-o', AI_ANTHROPIC_API_KEY: 'sk-a', AI_GOOGLE_API_KEY: 'g' },
+    AI_GOOGLE_BASE_URL: 'https://proxy.example.org/google/',
+    AI_LOCAL_BASE_URL: 'http://localhost:11434/v1/',
+    AI_LOCAL_MODELS: 'llama3.2:3b=131072, org/some-model.v2 = 4096,plain,',
+    ...{ AI_MODEL: 'org/some-model.v2', AI_IDLE_SECONDS: '1', AI_TOTAL_SECONDS: '2' },
+    ...{ AI_CONTEXT_TOKENS: '1000', AI_CONVERSATION_TOKENS_PER_HOUR: '1' },
+  })
+  assert.deepEqual(ai, {
+    providers: [
+      { name: 'openai', baseUrl: 'https://api.openai.com/v1', apiKey: 'sk-o', models: [] },
+      { name: 'anthropic', baseUrl: 'https://api.anthropic.com/v1', apiKey: 'sk-a', models: [] },
+      { name: 'google', baseUrl: 'https://proxy.example.org/google', apiKey: 'g', models: [] },
+      {
+        ...{ name: 'local', baseUrl: 'http://localhost:11434/v1', apiKey: undefined },
+        models: [
+          { id: 'llama3.2:3b', contextWindow: 131_072 },
+          { id: 'org/some-model.v2', contextWindow: 4096 },
+          { id: 'plain', contextWindow: 8192 },
+        ],
+      },
+    ],
+    ...{ standardModel: 'org/some-model.v2', idleMs: 1000, totalMs: 2000 },
+    ...{ contextTokens: 1000, conversationTokensPerHour: 1 },
+  })
+})
+
+test('what a provider of models lacks is said by the name of its variable, with an example that is taken', () => {
+  const names = 'openai,anthropic,google,local'
+  const missing = [...refusal({ AI_PROVIDERS: names }).matchAll(/- (AI_\w+) is missing: .* Example: \1=(.+)/g)]
+  assert.deepEqual(
+    missing.map(([, name]) => name),
+    ['AI_OPENAI_API_KEY', 'AI_ANTHROPIC_API_KEY', 'AI_GOOGLE_API_KEY', 'AI_LOCAL_BASE_URL'],
+  )
+  const given = { AI_OPENAI_API_KEY: 'k', AI_ANTHROPIC_API_KEY: 'k', AI_GOOGLE_API_KEY: 'k' }
+  const address = missing.find(([, name]) => name === 'AI_LOCAL_BASE_URL')?.[2]
+  assert.doesNotThrow(() => load({ AI_PROVIDERS: names, ...given, AI_LOCAL_BASE_URL: address }))
+})
+
+test('addresses, keys and models of providers are checked, and the examples are taken', () => {
+  const wrong: Record<string, string[]> = {
+    AI_LOCAL_BASE_URL: ['models.internal', 'ftp://models.internal', 'https://user:secret@models.internal'],
+    AI_LOCAL_API_KEY: ['with a space', 'line\nbreak', 'schlüssel', 'k'.repeat(501)],
+    AI_LOCAL_MODELS: ['a b', 'm=', 'm=0', 'm=255', 'm=few', 'm=1e5', 'm=4096=2', '=4096', '-m', 'a,,b c'],
+  }
+  for (const [name, values] of Object.entries(wrong))
+    for (const value of values) {
+      const env = { AI_PROVIDERS: 'openai,local', ...aiProviders }
+      const [, example] =
+        refusal({ ...env, [name]: value }).match(new RegExp(`- ${name} must .* Example: ${name}=(.+)`)) ?? []
+      assert.ok(example, `${name}=${value}`)
+      assert.doesNotThrow(() => load({ ...env, [name]: example }))
+    }
+})
+
+test('a model is named once, over all providers', () => {
+  const env = { AI_PROVIDERS: 'own,local', AI_OWN_BASE_URL: 'http://localhost:8000', ...aiProviders }
+  assert.match(refusal({ ...env, AI_OWN_MODELS: 'same', AI_LOCAL_MODELS: 'same=4096' }), /must name each model once/)
+  assert.match(refusal({ ...env, AI_OWN_MODELS: 'same,same' }), /must name each model once/)
 })
 
 test('the configuration is frozen through and through', () => {

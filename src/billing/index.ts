@@ -15,6 +15,7 @@ import { ledgerSections } from './export-sections.ts'
 import { createIdempotency } from './idempotency.ts'
 import { createLedger } from './ledger.service.ts'
 import { createMeter } from './meter.service.ts'
+import { createModels } from './models.service.ts'
 import { createPaymentProviders } from './payment-providers.ts'
 import { createSettlement, reportsOf } from './payment-settlement.ts'
 import { paymentsRoutes } from './payments.routes.ts'
@@ -28,6 +29,9 @@ import { createUsage } from './usage.service.ts'
 import { createUsageReport } from './usage-report.service.ts'
 import { createWallets } from './wallets.service.ts'
 
+export type { Meter } from './meter.service.ts'
+export { type Models, offlineModel } from './models.service.ts'
+
 export interface BillingDependencies {
   database: Database
   config: {
@@ -39,6 +43,8 @@ export interface BillingDependencies {
     publicUrl: string
     /** How long a plan goes on while a bill of its subscription is open. */
     pastDueGraceDays: number
+    /** The names of the providers of language models that are configured. */
+    modelProviders: string[]
   }
   /** The ways to pay; absent are those that are not configured. */
   providers?: { stripe?: PaymentProvider; tbank?: Tbank; stars?: TelegramStars; ton?: Ton }
@@ -106,6 +112,7 @@ export function createBilling(deps: BillingDependencies) {
     wallets,
     plans,
     meter,
+    models: createModels({ database, providers: config.modelProviders }),
     usage: { logAnonymous: usage.logAnonymous },
     payments: { isPro: payments.isPro },
   }
