@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createTransport } from 'nodemailer'
 import type { Logger } from 'pino'
@@ -43,7 +43,9 @@ function writingTo(outbox: string, from: string, log: Logger): Mailer {
       const { message } = await written.sendMail(messageOf(mail))
       await mkdir(outbox, { recursive: true, mode: 0o700 })
       const file = join(outbox, `${newId()}.eml`)
-      await writeFile(file, message as Buffer, { mode: 0o600 })
+      // whoever watches the folder sees whole mails only
+      await writeFile(`${file}.part`, message as Buffer, { mode: 0o600 })
+      await rename(`${file}.part`, file)
       // for who tries the server on a laptop; with a mail server no mail is ever logged
       log.debug({ file, mail }, 'no mail server is configured: a mail was written to the outbox')
     },
