@@ -34,6 +34,8 @@ export interface Outcome {
   forwards: { n: number; type: Message['type']; content: string; from: Message['forwardedFrom'] }[]
   mentions: [n: number, userId: string][]
   members: Record<string, string>
+  /** Conversations in which an agent may have to answer now. */
+  asked: string[]
 }
 
 /** Stores a group of messages in one round trip and one transaction. No client id stands twice in a group. */

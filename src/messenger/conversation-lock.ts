@@ -3,13 +3,17 @@ import { type Connection, type Database, run } from '../database/database.ts'
 import { notFound } from '../kernel/errors.ts'
 import type { Conversation, Participant } from './messenger.contract.ts'
 
-/** A conversation whose row this transaction holds, with its counters, and the participant who acts in it. */
-export interface LockedConversation {
+/** A conversation whose row this transaction holds, with its counters. */
+export interface HeldConversation {
   id: string
   type: Conversation['type']
   last_seq: number
   last_change: number
   members_change: number
+}
+
+/** And the participant who acts in it. */
+export interface LockedConversation extends HeldConversation {
   /** The actor's role. */
   role: Participant['role']
 }
@@ -24,12 +28,7 @@ export async function lockConversation(
   conversationId: string,
   userId: string,
 ): Promise<LockedConversation> {
-  const [conversation] = await run(
-    em,
-    sql<Omit<LockedConversation, 'role'>>`
-      select id, type, last_seq, last_change, members_change from conversations
-      where id = ${conversationId} and deleted_at is null for no key update`,
-  )
+  const conversation = await holdConversation(em, conversationId)
   const [own] = await run(
     em,
     sql<{ role: Participant['role'] }>`
@@ -40,13 +39,24 @@ export async function lockConversation(
   return { ...conversation, role: own.role }
 }
 
+/** Locks a conversation for what nobody asked for at this moment; undefined where it was deleted. */
+export async function holdConversation(em: Connection, conversationId: string): Promise<HeldConversation | undefined> {
+  const [conversation] = await run(
+    em,
+    sql<HeldConversation>`
+      select id, type, last_seq, last_change, members_change from conversations
+      where id = ${conversationId} and deleted_at is null for no key update`,
+  )
+  return conversation
+}
+
 /** What a durable change concerns: a message, what all see of the conversation, or who is in it, which all see as well. */
 export type Concern = 'message' | 'shared' | 'members'
 
 /** Takes the next number of a durable change; the changed row stores it. */
 export async function nextChange(
   em: Connection,
-  conversation: LockedConversation,
+  conversation: HeldConversation,
   concern: Concern,
 ): Promise<{ prevChange: number; change: number }> {
   const prevChange = conversation.last_change

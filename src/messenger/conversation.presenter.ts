@@ -60,6 +60,10 @@ export interface ConversationRow {
   type: Conversation['type']
   title: string | null
   created_by: string | null
+  models: string[] | null
+  system_prompt: string | null
+  parent_id: string | null
+  breakout_model_id: string | null
   last_seq: number
   last_change: number
   created_at: string
@@ -82,7 +86,9 @@ export const unreadMentions: RawBuilder<unknown> = sql`(
 
 /** The columns of `ConversationRow`, of `conversations c` joined with the viewer's own `participants me`. */
 export const conversationColumns: RawBuilder<ConversationRow> = sql`
-  c.id, c.type, ${asWritten('c.title')} as title, c.created_by, c.last_seq, c.last_change, c.created_at, c.updated_at,
+  c.id, c.type, ${asWritten('c.title')} as title, c.created_by,
+  c.models, ${asWritten('c.system_prompt')} as system_prompt, c.breakout_model_id,
+  (select o.id from conversations o where o.id = c.parent_id and o.deleted_at is null) as parent_id, c.last_seq, c.last_change, c.created_at, c.updated_at,
   me.is_pinned, me.is_muted, me.is_archived, me.last_read_seq, ${unreadMentions} as unread_mentions,
   (
     select count(*)::int from participants p where p.conversation_id = c.id and p.left_at is null
@@ -107,6 +113,10 @@ export function presentShared(row: ConversationRow): SharedConversation {
     type: row.type,
     ...(row.title !== null && { title: row.title }),
     ...(row.created_by !== null && { createdBy: row.created_by }),
+    ...(row.models && { models: row.models }),
+    ...(row.system_prompt !== null && { systemPrompt: row.system_prompt }),
+    ...(row.parent_id !== null && { parentId: row.parent_id }),
+    ...(row.breakout_model_id !== null && { breakoutModelId: row.breakout_model_id }),
     lastSeq: row.last_seq,
     lastChange: row.last_change,
     ...(row.last_message && { lastMessage: presentMessage(row.last_message) }),

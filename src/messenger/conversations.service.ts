@@ -1,11 +1,12 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { type Connection, type Database, run } from '../database/database.ts'
+import { type Database, run } from '../database/database.ts'
 import { decodeCursor, encodeCursor, keyId, keyTime, keyTimeOf } from '../kernel/cursors.ts'
 import { AppError, notFound, unprocessable } from '../kernel/errors.ts'
-import { newId } from '../kernel/ids.ts'
 import type { UserContext } from '../kernel/operation.ts'
 import type { Fanout } from '../kernel/ports.ts'
+import { createAssistants, type Models } from './assistants.service.ts'
+import { createBeginnings, type People } from './beginnings.ts'
 import {
   type ConversationRow,
   conversationColumns,
@@ -13,56 +14,37 @@ import {
   presentShared,
   unreadMentions,
 } from './conversation.presenter.ts'
-import { lockConversation, nextChange } from './conversation-lock.ts'
+import { lockConversation, nextChange, requireParticipant } from './conversation-lock.ts'
+import { createConversationViews } from './conversation-views.ts'
 import type { CommandOutput, Conversation, ConversationSettings, ParsedInput } from './messenger.contract.ts'
-import { mayDelete, mayRename } from './messenger.policy.ts'
+import { mayDelete, mayUpdate } from './messenger.policy.ts'
 
 const listKey = z.tuple([z.boolean(), keyTime, keyId])
 
-/** What the messenger asks of identity. */
-export interface People {
-  /** Which of these exist and are neither deleted nor banned. */
-  activeAmong(em: Connection, userIds: string[]): Promise<Set<string>>
-}
-
 /** Conversations as a whole: beginning, listing, renaming, ending, and each participant's own settings. */
-export function createConversations(deps: { database: Database; fanout: Fanout; users: People; maxGroupSize: number }) {
-  const { database, fanout, users, maxGroupSize } = deps
+export function createConversations(deps: {
+  database: Database
+  fanout: Fanout
+  users: People
+  models: Models
+  maxGroupSize: number
+}) {
+  const { database, fanout, maxGroupSize } = deps
+  const views = createConversationViews(deps)
+  const beginnings = createBeginnings({ ...deps, views })
+  const assistants = createAssistants({ ...deps, beginnings })
 
-  /** Those of these conversations that the user is in, as the user sees them; in no particular order. */
-  async function viewMany(conversationIds: string[], userId: string): Promise<Conversation[]> {
-    if (conversationIds.length === 0) return []
-    const rows = await database.query(
-      sql<ConversationRow>`
-        select ${conversationColumns}
-        from participants me join conversations c on c.id = me.conversation_id
-        where me.user_id = ${userId} and me.left_at is null and c.deleted_at is null
-          and me.conversation_id = any (${conversationIds}::uuid[])`,
-    )
-    return rows.map(presentConversation)
-  }
-
-  async function view(conversationId: string, userId: string): Promise<Conversation> {
-    const [found] = await viewMany([conversationId], userId)
-    if (!found) throw notFound('conversation')
-    return found
-  }
-
-  /** Tells each of these users of a conversation that begins for them, as they see it. */
-  async function announceTo(conversationId: string, userIds: string[]): Promise<void> {
-    const rows = await database.query(
-      sql<ConversationRow & { viewer: string }>`
-        select ${conversationColumns}, me.user_id as viewer
-        from participants me join conversations c on c.id = me.conversation_id
-        where me.conversation_id = ${conversationId} and me.left_at is null and me.user_id = any (${userIds}::uuid[])`,
-    )
-    for (const row of rows) fanout.toUsers([row.viewer], 'conversation:created', presentConversation(row))
+  /** What of the input an assistant conversation alone has, checked before the lock is taken. */
+  async function checkAnswering(input: ParsedInput<'conversation:update'>, userId: string): Promise<void> {
+    const { conversationId, models, systemPrompt } = input
+    if (!models && systemPrompt === undefined) return
+    const { type } = await requireParticipant(database, conversationId, userId)
+    if (type !== 'assistant') throw unprocessable('Only an assistant conversation has models and a system prompt.')
+    if (models) await assistants.requireModels(models)
   }
 
   return {
-    viewMany,
-    view,
-    announceTo,
+    ...views,
 
     async list(
       input: ParsedInput<'conversation:list'>,
@@ -98,59 +80,29 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
     },
 
     get: (input: ParsedInput<'conversation:get'>, { actor }: UserContext): Promise<Conversation> =>
-      view(input.conversationId, actor.userId),
+      views.view(input.conversationId, actor.userId),
 
-    async create(input: ParsedInput<'conversation:create'>, { actor }: UserContext): Promise<Conversation> {
-      const { userId } = actor
-      const others = checkCreation(input, userId, maxGroupSize)
-      const directKey = input.type === 'direct' ? [userId, ...others].sort().join(':') : null
-      const clientId = input.clientId ?? null
-
-      const created = await database.transact(async (em) => {
-        const members = [userId, ...others]
-        // the creator too: the account may be going at this moment
-        if ((await users.activeAmong(em, members)).size < members.length) throw notFound('person')
-        const id = newId()
-        // an existing one is found by its unique key, also where another node creates it at this moment
-        const inserted = await run(
-          em,
-          sql`insert into conversations (id, type, title, created_by, direct_key, client_id, last_change, members_change,
-              shared_change)
-            values (${id}, ${input.type}, ${input.title ?? null}, ${userId}, ${directKey}, ${clientId},
-              ${members.length}, ${members.length}, ${members.length})
-            on conflict do nothing returning id`,
-        )
-        if (inserted.length === 0) return undefined
-        await run(
-          em,
-          sql`insert into participants (conversation_id, user_id, role, change, joined_at)
-            select ${id}, member.user_id, case when member.user_id = ${userId} and ${input.type === 'group'} then 'owner' else 'member' end,
-              member.place, now() + member.place * interval '1 microsecond'
-            from unnest(${members}::uuid[]) with ordinality as member (user_id, place)`,
-        )
-        return { id, members }
-      })
-
-      if (!created) return await existing(userId, clientId, directKey)
-      const { id, members } = created
-      const membersChange = members.length
-      fanout.join({ conversationId: id, userIds: members, prevMembersChange: 0, membersChange })
-      await announceTo(id, members)
-      return await view(id, userId)
+    async create(input: ParsedInput<'conversation:create'>, context: UserContext): Promise<Conversation> {
+      const { type, title, clientId } = input
+      if (type === 'assistant') return await assistants.create(input, context)
+      const creator = context.actor.userId
+      const others = checkCreation(input, creator, maxGroupSize)
+      return await beginnings.begin({ type, creator, others, title, clientId })
     },
 
     async update(input: ParsedInput<'conversation:update'>, { actor }: UserContext): Promise<Conversation> {
-      const { conversationId, title } = input
-      if (input.models || input.systemPrompt !== undefined)
-        throw unprocessable('Only an assistant conversation has models.')
+      const { conversationId, title = null, models = null, systemPrompt = null } = input
       if (input.avatarId) throw unprocessable('This server does not take attachments.')
+      await checkAnswering(input, actor.userId)
       const { prevChange, change, membersChange } = await database.transact(async (em) => {
         const conversation = await lockConversation(em, conversationId, actor.userId)
-        mayRename(conversation.type, conversation.role)
+        mayUpdate(conversation.type, conversation.role)
         const numbers = await nextChange(em, conversation, 'shared')
         await run(
           em,
-          sql`update conversations set title = ${title ?? null}, updated_at = now() where id = ${conversationId}`,
+          sql`update conversations set title = coalesce(${title}, title), models = coalesce(${models}::text[], models),
+              system_prompt = nullif(coalesce(${systemPrompt}, system_prompt), ''), updated_at = now()
+            where id = ${conversationId}`,
         )
         return { ...numbers, membersChange: conversation.members_change }
       })
@@ -219,32 +171,19 @@ export function createConversations(deps: { database: Database; fanout: Fanout; 
       return {}
     },
   }
-
-  /** The conversation that the client id or the pair already has. */
-  async function existing(userId: string, clientId: string | null, directKey: string | null): Promise<Conversation> {
-    const [row] = await database.query(
-      sql<{ id: string }>`
-        select id from conversations
-        where (direct_key = ${directKey} or (created_by = ${userId} and client_id = ${clientId})) and deleted_at is null
-        order by client_id is not distinct from ${clientId}::text desc limit 1`,
-    )
-    if (!row) throw new AppError('conflict', 'This clientId belongs to a conversation that was deleted.')
-    return await view(row.id, userId)
-  }
 }
 
 export type Conversations = ReturnType<typeof createConversations>
 
 function checkCreation(input: ParsedInput<'conversation:create'>, userId: string, maxGroupSize: number): string[] {
   if (
-    input.type === 'assistant' ||
     input.models ||
     input.systemPrompt !== undefined ||
     input.parentId ||
     input.breakoutModelId !== undefined ||
     input.messageId
   ) {
-    throw unprocessable('This server has no assistant conversations.')
+    throw unprocessable('Only an assistant conversation has models, a system prompt or a parent.')
   }
   const others = [...new Set(input.participantIds)].filter((id) => id !== userId)
   if (input.type === 'direct' && others.length !== 1)

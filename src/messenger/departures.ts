@@ -1,13 +1,11 @@
 import { sql } from 'kysely'
 import type { Logger } from 'pino'
-import { type Connection, type Database, run } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
 import type { DomainEvents } from '../kernel/domain-events.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { Fanout, Jobs } from '../kernel/ports.ts'
-import { type ParticipantRow, participantColumns, presentParticipant } from './conversation.presenter.ts'
-import { type LockedConversation, lockConversation, nextChange } from './conversation-lock.ts'
-import { handOn } from './heir.ts'
-import type { Participant } from './messenger.contract.ts'
+import { lockConversation } from './conversation-lock.ts'
+import { depart } from './departure.ts'
 
 const pageSize = 50
 /** A job goes on for so long and leaves the rest to the next, so that those who wait for theirs have their turn. */
@@ -119,63 +117,6 @@ export function createDepartures(deps: {
       .toConversations([{ conversationId, membersChange: change, event: 'participants:changed', payload }])
       .catch((error: unknown) => log.error({ err: error, conversationId }, 'a departure was not told'))
   }
-}
-
-interface Departure {
-  prevChange: number
-  change: number
-  prevMembersChange: number
-  /** Who left, and who owns the group from now on, if anyone does anew. */
-  participants: Participant[]
-  participantCount: number
-  /** Where no people were left in it, and so it was deleted: the agents that still were. */
-  deletedFor?: string[]
-}
-
-/** Ends the user's participation in a conversation that the transaction has locked. */
-async function depart(em: Connection, conversation: LockedConversation, userId: string): Promise<Departure> {
-  const { id, type } = conversation
-  const numbers = await nextChange(em, conversation, 'members')
-  await run(
-    em,
-    sql`
-      update participants set left_at = date_trunc('milliseconds', now()), change = ${numbers.change}, updated_at = now()
-      where conversation_id = ${id} and user_id = ${userId}`,
-  )
-  const heir = type === 'group' ? await handOn(em, id, numbers.change) : []
-  const rows = await run(
-    em,
-    sql<ParticipantRow>`
-      select ${participantColumns} from participants p join users u on u.id = p.user_id
-      where p.conversation_id = ${id} and p.user_id = any (${[userId, ...heir]}::uuid[])`,
-  )
-  const [left] = await run(
-    em,
-    sql<{ all: number; people: number }>`
-      select count(*)::int as all, (count(*) filter (where u.kind = 'human'))::int as people
-      from participants p join users u on u.id = p.user_id where p.conversation_id = ${id} and p.left_at is null`,
-  )
-  return {
-    ...numbers,
-    prevMembersChange: conversation.members_change,
-    participants: rows.map(presentParticipant),
-    participantCount: left?.all ?? 0,
-    ...(left?.people === 0 && { deletedFor: await deleteFor(em, id) }),
-  }
-}
-
-/** Deletes a conversation that is nobody's any more; returns who is in it all the same. */
-async function deleteFor(em: Connection, conversationId: string): Promise<string[]> {
-  await run(
-    em,
-    sql`update conversations set deleted_at = now(), updated_at = now(), client_id = null where id = ${conversationId}`,
-  )
-  const rows = await run(
-    em,
-    sql<{ user_id: string }>`
-      select user_id from participants where conversation_id = ${conversationId} and left_at is null`,
-  )
-  return rows.map(({ user_id }) => user_id)
 }
 
 /** Deleted, or left already: by another attempt or by whoever removed the user. */

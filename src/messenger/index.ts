@@ -4,10 +4,12 @@ import type { DomainEvents } from '../kernel/domain-events.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Operation, Route } from '../kernel/operation.ts'
 import type { ExportSection, Fanout, Jobs, Presence } from '../kernel/ports.ts'
-import { createConversations, type People } from './conversations.service.ts'
+import type { Models } from './assistants.service.ts'
+import type { People } from './beginnings.ts'
+import { createConversations } from './conversations.service.ts'
 import { createDepartures } from './departures.ts'
 import { createMemberships } from './memberships.ts'
-import { createMessageWriter } from './message-writer.ts'
+import { createMessageWriter, type MessageWriter } from './message-writer.ts'
 import { createMessages } from './messages.service.ts'
 import { messengerEvents } from './messenger.contract.ts'
 import { messengerOperations } from './messenger.operations.ts'
@@ -20,7 +22,9 @@ import { createReceipts } from './receipts.service.ts'
 import { createSearch } from './search.service.ts'
 import { createSearchIndex } from './search-index.ts'
 import { createSignals } from './signals.service.ts'
+import { createStreams, type Streams } from './streams.service.ts'
 import { createSync } from './sync.service.ts'
+import { createTitles } from './titles.ts'
 
 export { createMemberships } from './memberships.ts'
 
@@ -28,6 +32,12 @@ export interface Messenger {
   commands: Operation[]
   routes: Route[]
   events: typeof messengerEvents
+  /** Calls from now on who has agents answer, after each commit of messages that may ask for it. */
+  onAsked: MessageWriter['onAsked']
+  /** Messages whose text grows, for the feature that writes them. */
+  streams: Streams
+  /** Names a conversation that has no title yet. */
+  giveTitle(conversationId: string, title: string): Promise<void>
   /** Stores and tells what waits; for a shutdown. */
   close(): Promise<void>
 }
@@ -38,6 +48,7 @@ export function createMessenger(deps: {
   fanout: Fanout
   presence: Presence
   users: People
+  models: Models
   events: DomainEvents
   jobs: Jobs
   /** Takes what the messenger knows of a user into the export of the user's data. */
@@ -67,6 +78,9 @@ export function createMessenger(deps: {
     commands: Object.values(operations),
     routes: messengerRoutes(operations),
     events: messengerEvents,
+    onAsked: writer.onAsked,
+    streams: createStreams({ ...deps, searchIndex }),
+    giveTitle: createTitles(deps),
     async close() {
       await writer.drain()
       receipts.close()

@@ -1,3 +1,6 @@
+import { sql } from 'kysely'
+import { type Connection, run } from '../database/database.ts'
+
 /** At most this many people are mentioned by one message; more is noise. */
 const maxNames = 50
 
@@ -16,4 +19,16 @@ export function mentionedNames(text: string): string[] | undefined {
     if (names.size >= maxNames) break
   }
   return names.size > 0 ? [...names] : undefined
+}
+
+/** Stores whom a message mentions: those of these names who participate. */
+export async function mention(em: Connection, conversationId: string, seq: number, names: string[]): Promise<void> {
+  await run(
+    em,
+    sql`
+      insert into mentions (conversation_id, seq, user_id)
+      select ${conversationId}, ${seq}, u.id
+      from users u join participants p on p.user_id = u.id
+      where lower(u.username) = any (${names}) and p.conversation_id = ${conversationId} and p.left_at is null`,
+  )
 }

@@ -34,9 +34,14 @@ export interface MessageWriter {
    * conversation's lock cannot be had in time
    */
   write(message: NewMessage): Promise<Sent>
+  /** From now on the listener is told, after a commit, in which conversations an agent may have to answer. */
+  onAsked(listener: AskedListener): void
   /** Settles when nothing waits. */
   drain(): Promise<void>
 }
+
+/** Hears of conversations in which an agent may have to answer. What it throws is logged; the messages are stored. */
+export type AskedListener = (conversationIds: string[]) => void | Promise<void>
 
 const refusals = {
   absent: () => notFound('conversation'),
@@ -59,6 +64,7 @@ export function createMessageWriter(deps: {
   let scheduled = false
   let lastSize = 0
   const drained: (() => void)[] = []
+  const askedListeners: AskedListener[] = []
 
   function schedule(): void {
     if (scheduled || groups >= maxGroups) return
@@ -134,6 +140,19 @@ export function createMessageWriter(deps: {
     searchIndex.note(Object.keys(outcome.members))
     await fanout.toConversations(events).catch((error: unknown) => log.error({ err: error }, 'an event was not sent'))
     for (const [n, message] of messages) group[n]?.resolve(acknowledgment(message))
+    if (outcome.asked.length === 0) return
+    // in a turn of its own: acknowledgments leave before it
+    setImmediate(() => {
+      for (const listener of askedListeners) void tellAsked(listener, outcome.asked)
+    })
+  }
+
+  async function tellAsked(listener: AskedListener, conversationIds: string[]): Promise<void> {
+    try {
+      await listener(conversationIds)
+    } catch (error) {
+      log.error({ err: error }, 'who has agents answer did not take the news of messages')
+    }
   }
 
   function settleRefused(group: Waiting<Sent>[], outcome: Outcome): Set<string> {
@@ -184,6 +203,7 @@ export function createMessageWriter(deps: {
         queue.push({ message, resolve, reject, deadline: performance.now() + lockDeadlineMs })
         schedule()
       }),
+    onAsked: (listener) => void askedListeners.push(listener),
     drain: () =>
       new Promise((settle) => {
         if (queue.isEmpty() && groups === 0) settle()

@@ -17,6 +17,9 @@ export interface MessageRow {
   content: string
   forwarded_from: Message['forwardedFrom'] | null
   status: Message['status']
+  model_id: string | null
+  usage: NonNullable<Message['usage']> | null
+  error_code: string | null
   edited_at: string | null
   deleted_at: string | null
   created_at: string
@@ -35,7 +38,9 @@ export const asWritten = (column: string): RawBuilder<string> => sql`to_json(${s
 export const messageColumns: RawBuilder<MessageRow> = sql`
   m.id, m.conversation_id, m.seq, m.change, m.client_id, m.sender_id, m.role, m.type,
   ${asWritten('m.content')} as content, m.forwarded_from,
-  m.status, m.edited_at, m.deleted_at, m.created_at,
+  m.status, m.model_id, m.error_code, m.edited_at, m.deleted_at, m.created_at,
+  case when m.output_tokens is not null then json_strip_nulls(json_build_object('inputTokens', m.input_tokens,
+    'outputTokens', m.output_tokens, 'credits', m.credits, 'processingTimeMs', m.processing_time_ms)) end as usage,
   case when m.reply_to_id is not null then (
     select json_strip_nulls(json_build_object('id', r.id, 'seq', r.seq, 'senderId', r.sender_id, 'excerpt',
       left(r.content, ${sql.lit(excerptLength)})))
@@ -72,6 +77,9 @@ export function presentMessage(row: MessageRow): Message {
     ...(row.mentions && { mentions: row.mentions }),
     ...(row.reactions && { reactions: row.reactions }),
     status: row.status,
+    ...(row.model_id !== null && { modelId: row.model_id }),
+    ...(row.usage && { usage: row.usage }),
+    ...(row.error_code !== null && { error: row.error_code }),
     ...(row.edited_at !== null && { editedAt: iso(row.edited_at) }),
     ...(row.deleted_at !== null && { deletedAt: iso(row.deleted_at) }),
     createdAt: iso(row.created_at),

@@ -6,7 +6,7 @@ import { newId } from '../kernel/ids.ts'
 import type { UserContext } from '../kernel/operation.ts'
 import type { Fanout } from '../kernel/ports.ts'
 import { lockConversation, nextChange, requireParticipant } from './conversation-lock.ts'
-import { mentionedNames } from './mentions.ts'
+import { mention, mentionedNames } from './mentions.ts'
 import { asWritten, iso, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
 import type { MessageWriter } from './message-writer.ts'
 import type { CommandOutput, Message, ParsedInput, Sent } from './messenger.contract.ts'
@@ -62,12 +62,15 @@ export function createMessages(deps: {
             edited_at: string | null
             created_at: string
             deleted_at: string | null
+            status: Message['status']
           }>`
-            select seq, ${asWritten('content')} as content, change, sender_id, edited_at, created_at, deleted_at from messages
+            select seq, ${asWritten('content')} as content, change, sender_id, edited_at, created_at, deleted_at, status
+            from messages
             where conversation_id = ${conversationId} and id = ${messageId}`,
         )
         if (!before) throw notFound('message')
         mayEdit(before, actor.userId)
+        if (before.status === 'streaming') throw new AppError('conflict', 'This message is still being written.')
         if (before.content === content) {
           const editedAt = iso(before.edited_at ?? before.created_at)
           return { unchanged: { prevChange: before.change - 1, change: before.change, editedAt } }
@@ -87,13 +90,7 @@ export function createMessages(deps: {
         await run(em, sql`delete from mentions where conversation_id = ${conversationId} and seq = ${before.seq}`)
         const names = mentionedNames(content)
         if (names) {
-          await run(
-            em,
-            sql`insert into mentions (conversation_id, seq, user_id)
-              select ${conversationId}, ${before.seq}, u.id
-              from users u join participants p on p.user_id = u.id
-              where lower(u.username) = any (${names}) and p.conversation_id = ${conversationId} and p.left_at is null`,
-          )
+          await mention(em, conversationId, before.seq, names)
         }
         return {
           ...numbers,
@@ -128,6 +125,7 @@ export function createMessages(deps: {
         await run(
           em,
           sql`update messages set content = '', forwarded_from = null, reply_to_id = null, change = ${numbers.change},
+            status = case when status = 'streaming' then 'cancelled' else status end,
             deleted_at = date_trunc('milliseconds', now())
             where conversation_id = ${conversationId} and id = ${messageId}`,
         )

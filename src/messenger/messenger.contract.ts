@@ -46,7 +46,15 @@ export const message = z
     forwardedFrom: z.object({ messageId: p.id, senderId: p.id.optional() }).optional(),
     mentions: z.array(p.id).optional().meta({ description: 'Ids of the participants named with @username.' }),
     reactions: z.array(z.object({ emoji: z.string(), userIds: z.array(p.id) })).optional(),
-    status: z.enum(['sent', 'streaming', 'failed', 'cancelled']),
+    status: z.enum(['sent', 'streaming', 'failed', 'cancelled']).meta({
+      description: '`streaming`: its text grows by `stream:delta`; `cancelled`: stopped by somebody.',
+    }),
+    modelId: z.string().optional().meta({ description: 'The model that wrote it.' }),
+    usage: z
+      .object({ inputTokens: z.int(), outputTokens: z.int(), credits: z.int(), processingTimeMs: z.int().optional() })
+      .optional()
+      .meta({ description: 'What the answer of a model took, once it has ended.' }),
+    error: z.string().optional().meta({ description: 'Why a message of status `failed` is not whole: a code.' }),
     editedAt: p.timestamp.optional(),
     deletedAt: p.timestamp.optional(),
     createdAt: p.timestamp,
@@ -65,6 +73,15 @@ export const sharedConversation = z
     title: z.string().optional(),
     avatarUrl: z.string().optional(),
     createdBy: p.id.optional(),
+    models: z
+      .array(z.string())
+      .optional()
+      .meta({ description: 'Of an assistant conversation: several answer side by side.' }),
+    systemPrompt: z.string().optional(),
+    parentId: p.id
+      .optional()
+      .meta({ description: 'Of a breakout: the conversation that it goes on from, while that is there.' }),
+    breakoutModelId: z.string().optional(),
     lastSeq: p.position,
     lastChange: p.position,
     lastMessage: message.optional(),
@@ -235,7 +252,8 @@ export const messengerContract = {
   },
   'conversation:get': { summary: 'A conversation', input: z.strictObject(inConversation), output: conversation },
   'conversation:create': {
-    summary: 'Begin a conversation; a pair has one direct conversation, which is given again',
+    summary:
+      'Begin a conversation; a pair has one direct conversation, which is given again. A breakout goes on from a message',
     input: z.strictObject({
       type: z.enum(['direct', 'group', 'assistant']),
       clientId: clientId.optional(),
@@ -260,7 +278,8 @@ export const messengerContract = {
     },
   },
   'conversation:update': {
-    summary: 'Rename a group (owner or admin)',
+    summary:
+      'Rename a group (owner or admin) or an assistant conversation, whose models and system prompt can be changed, too',
     input: z
       .strictObject({
         ...inConversation,
@@ -290,7 +309,7 @@ export const messengerContract = {
     output: p.empty,
   },
   'conversation:delete': {
-    summary: 'Delete a group for all (owner)',
+    summary: 'Delete a group for all (owner), or an assistant conversation',
     input: z.strictObject(inConversation),
     output: p.empty,
   },
@@ -330,7 +349,7 @@ export const messengerContract = {
     output: z.object({ ...changed, editedAt: p.timestamp }),
   },
   'message:delete': {
-    summary: 'Delete a message: your own, or as owner or admin of a group any; a tombstone stays',
+    summary: 'Delete a message: your own, or as owner or admin any; a tombstone stays',
     input: z.strictObject(onMessage),
     output: changedOutput,
   },
@@ -417,8 +436,16 @@ export const messengerEvents = {
     payload: z.object({ ...inConversation, ...changed, messages: z.array(message) }),
   },
   'messages:updated': {
-    summary: 'Messages edited or deleted',
+    summary: 'Messages edited, deleted or finished streaming',
     payload: z.object({ ...inConversation, ...changed, messages: z.array(message) }),
+  },
+  'stream:delta': {
+    summary: 'A streaming message grows; at most 20 a second for each message',
+    payload: z.object({
+      ...onMessage,
+      offset: p.position.meta({ description: 'UTF-16 units before this text.' }),
+      text: z.string(),
+    }),
   },
   'reactions:changed': {
     summary: 'Reactions added or taken back',

@@ -1,4 +1,4 @@
-import { type Operation, operation } from '../kernel/operation.ts'
+import { type Operation, operation, sharedOperation } from '../kernel/operation.ts'
 import type { Conversations } from './conversations.service.ts'
 import type { Messages } from './messages.service.ts'
 import { messengerContract as contract } from './messenger.contract.ts'
@@ -20,13 +20,21 @@ export interface MessengerServices {
   sync: ReturnType<typeof createSync>
 }
 
-/** Every operation of the messenger by its name: the socket commands, of which REST mounts some. */
+/**
+ * Every operation of the messenger by its name: the socket commands, of which REST mounts some. Agents take part like
+ * anyone; that a conversation begins and ends, who is in it and what it is called is for people.
+ */
 export function messengerOperations(services: MessengerServices) {
   const { conversations, participants, messages, reactions, receipts, search, signals, sync } = services
   return {
-    sync: operation('sync', contract.sync, sync.sync, 'sync'),
-    'conversation:list': operation('conversation:list', contract['conversation:list'], conversations.list, 'read'),
-    'conversation:get': operation('conversation:get', contract['conversation:get'], conversations.get, 'read'),
+    sync: sharedOperation('sync', contract.sync, sync.sync, 'sync'),
+    'conversation:list': sharedOperation(
+      'conversation:list',
+      contract['conversation:list'],
+      conversations.list,
+      'read',
+    ),
+    'conversation:get': sharedOperation('conversation:get', contract['conversation:get'], conversations.get, 'read'),
     'conversation:create': operation(
       'conversation:create',
       contract['conversation:create'],
@@ -39,20 +47,25 @@ export function messengerOperations(services: MessengerServices) {
       conversations.update,
       'change',
     ),
-    'conversation:settings': operation(
+    'conversation:settings': sharedOperation(
       'conversation:settings',
       contract['conversation:settings'],
       conversations.settings,
       'change',
     ),
-    'conversation:leave': operation('conversation:leave', contract['conversation:leave'], participants.leave, 'change'),
+    'conversation:leave': sharedOperation(
+      'conversation:leave',
+      contract['conversation:leave'],
+      participants.leave,
+      'change',
+    ),
     'conversation:delete': operation(
       'conversation:delete',
       contract['conversation:delete'],
       conversations.delete,
       'change',
     ),
-    'participant:list': operation('participant:list', contract['participant:list'], participants.list, 'read'),
+    'participant:list': sharedOperation('participant:list', contract['participant:list'], participants.list, 'read'),
     'participant:add': operation('participant:add', contract['participant:add'], participants.add, 'participants'),
     'participant:remove': operation(
       'participant:remove',
@@ -66,18 +79,28 @@ export function messengerOperations(services: MessengerServices) {
       participants.update,
       'participants',
     ),
-    'message:send': operation('message:send', contract['message:send'], messages.send, 'send'),
-    'message:edit': operation('message:edit', contract['message:edit'], messages.edit, 'change'),
-    'message:delete': operation('message:delete', contract['message:delete'], messages.delete, 'change'),
-    'message:history': operation('message:history', contract['message:history'], messages.history, 'read'),
-    'message:revisions': operation('message:revisions', contract['message:revisions'], messages.revisions, 'read'),
-    'message:search': operation('message:search', contract['message:search'], search.search, 'search'),
-    'message:readers': operation('message:readers', contract['message:readers'], messages.readers, 'read'),
-    'reaction:add': operation('reaction:add', contract['reaction:add'], reactions.add, 'change'),
-    'reaction:remove': operation('reaction:remove', contract['reaction:remove'], reactions.remove, 'change'),
-    'receipt:read': operation('receipt:read', contract['receipt:read'], receipts.read, 'signal'),
-    'receipt:delivered': operation('receipt:delivered', contract['receipt:delivered'], receipts.delivered, 'signal'),
-    typing: operation('typing', contract.typing, signals.typing, 'signal'),
-    'presence:watch': operation('presence:watch', contract['presence:watch'], signals.watch, 'read'),
+    'message:send': sharedOperation('message:send', contract['message:send'], messages.send, 'send'),
+    'message:edit': sharedOperation('message:edit', contract['message:edit'], messages.edit, 'change'),
+    'message:delete': sharedOperation('message:delete', contract['message:delete'], messages.delete, 'change'),
+    'message:history': sharedOperation('message:history', contract['message:history'], messages.history, 'read'),
+    'message:revisions': sharedOperation(
+      'message:revisions',
+      contract['message:revisions'],
+      messages.revisions,
+      'read',
+    ),
+    'message:search': sharedOperation('message:search', contract['message:search'], search.search, 'search'),
+    'message:readers': sharedOperation('message:readers', contract['message:readers'], messages.readers, 'read'),
+    'reaction:add': sharedOperation('reaction:add', contract['reaction:add'], reactions.add, 'change'),
+    'reaction:remove': sharedOperation('reaction:remove', contract['reaction:remove'], reactions.remove, 'change'),
+    'receipt:read': sharedOperation('receipt:read', contract['receipt:read'], receipts.read, 'signal'),
+    'receipt:delivered': sharedOperation(
+      'receipt:delivered',
+      contract['receipt:delivered'],
+      receipts.delivered,
+      'signal',
+    ),
+    typing: sharedOperation('typing', contract.typing, signals.typing, 'signal'),
+    'presence:watch': sharedOperation('presence:watch', contract['presence:watch'], signals.watch, 'read'),
   } satisfies Record<keyof typeof contract, Operation>
 }

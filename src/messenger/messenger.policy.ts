@@ -8,14 +8,15 @@ type Type = Conversation['type']
 
 const rank: Record<Role, number> = { member: 0, admin: 1, owner: 2 }
 
-/** Direct conversations have their two people for ever: nobody joins, leaves or is promoted. */
+/** Direct and assistant conversations have their people for ever: nobody joins, leaves or is promoted. */
 function onlyGroup(type: Type, what: string): void {
   if (type !== 'group') throw unprocessable(`Only a group can ${what}.`)
 }
 
-export function mayRename(type: Type, own: Role): void {
-  onlyGroup(type, 'have a title')
-  if (own === 'member') throw forbidden('Only an owner or admin renames a group.')
+/** An assistant conversation has one person, its creator and owner. */
+export function mayUpdate(type: Type, own: Role): void {
+  if (type === 'direct') throw unprocessable('A direct conversation has no title.')
+  if (own === 'member') throw forbidden('Only an owner or admin changes what all see of a conversation.')
 }
 
 export function mayAdd(type: Type, own: Role): void {
@@ -29,7 +30,7 @@ export function mayRemove(type: Type, own: Role, other: Role): void {
 }
 
 export function mayLeave(type: Type): void {
-  onlyGroup(type, 'be left; archive a direct conversation instead')
+  onlyGroup(type, 'be left; archive the conversation instead')
 }
 
 export function mayChangeRole(type: Type, own: Role): void {
@@ -37,9 +38,14 @@ export function mayChangeRole(type: Type, own: Role): void {
   if (own !== 'owner') throw forbidden('Only an owner changes roles.')
 }
 
+/** An agent may help as admin, but a group that only agents own would be out of anybody's hands. */
+export function mayBe(role: Role, kind: Participant['kind']): void {
+  if (role === 'owner' && kind === 'agent') throw unprocessable('A group is owned by people: an agent can be admin.')
+}
+
 export function mayDelete(type: Type, own: Role): void {
-  onlyGroup(type, 'be deleted for all')
-  if (own !== 'owner') throw forbidden('Only an owner deletes a group.')
+  if (type === 'direct') throw unprocessable('A direct conversation cannot be deleted; archive it instead.')
+  if (own !== 'owner') throw forbidden('Only an owner deletes a conversation.')
 }
 
 export function mayEdit(message: { sender_id: string | null; deleted_at: string | null }, userId: string): void {
@@ -49,6 +55,6 @@ export function mayEdit(message: { sender_id: string | null; deleted_at: string 
 
 export function mayDeleteMessage(senderId: string | null, userId: string, type: Type, own: Role): void {
   if (senderId === userId) return
-  if (type !== 'group' || own === 'member')
-    throw forbidden('Only its sender, or an owner or admin of a group, deletes a message.')
+  if (type === 'direct' || own === 'member')
+    throw forbidden('Only its sender, or an owner or admin of the conversation, deletes a message.')
 }

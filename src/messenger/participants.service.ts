@@ -5,12 +5,13 @@ import { decodeCursor, encodeCursor, keyId, keyTime, keyTimeOf } from '../kernel
 import { notFound, unprocessable } from '../kernel/errors.ts'
 import type { UserContext } from '../kernel/operation.ts'
 import type { Fanout } from '../kernel/ports.ts'
+import type { People } from './beginnings.ts'
 import { type ParticipantRow, participantColumns, presentParticipant } from './conversation.presenter.ts'
 import { type LockedConversation, lockConversation, nextChange, requireParticipant } from './conversation-lock.ts'
-import type { Conversations, People } from './conversations.service.ts'
-import { handOn } from './heir.ts'
+import type { ConversationViews } from './conversation-views.ts'
+import { depart } from './departure.ts'
 import type { CommandOutput, ParsedInput, Participant } from './messenger.contract.ts'
-import { mayAdd, mayChangeRole, mayLeave, mayRemove } from './messenger.policy.ts'
+import { mayAdd, mayBe, mayChangeRole, mayLeave, mayRemove } from './messenger.policy.ts'
 
 const listKey = z.tuple([keyTime, keyId])
 
@@ -21,7 +22,7 @@ const listKey = z.tuple([keyTime, keyId])
 export function createParticipants(deps: {
   database: Database
   fanout: Fanout
-  conversations: Pick<Conversations, 'announceTo'>
+  conversations: Pick<ConversationViews, 'announceTo'>
   users: People
   maxGroupSize: number
 }) {
@@ -58,7 +59,7 @@ export function createParticipants(deps: {
         mayAdd(conversation.type, conversation.role)
         const present = await participantRow(em, conversationId, userId)
         if (present && present.left_at === null) return { participant: presentParticipant(present) }
-        if (!(await users.activeAmong(em, [userId])).has(userId)) throw notFound('person')
+        if (!(await users.activeAmong(em, [userId], actor.userId)).has(userId)) throw notFound('person')
         const count = await countPeople(em, conversationId)
         if (count >= maxGroupSize) throw unprocessable(`A group has at most ${maxGroupSize} people.`)
         const numbers = await nextChange(em, conversation, 'members')
@@ -72,6 +73,9 @@ export function createParticipants(deps: {
               updated_at = now()`,
         )
         const participant = presentParticipant((await participantRow(em, conversationId, userId)) as ParticipantRow)
+        if (participant.kind === 'agent') {
+          await run(em, sql`update conversations set has_agents = true where id = ${conversationId}`)
+        }
         return { participant, numbers, prevMembersChange: conversation.members_change, count: count + 1 }
       })
       if (!added.numbers) return added.participant
@@ -112,6 +116,7 @@ export function createParticipants(deps: {
         mayChangeRole(conversation.type, conversation.role)
         const before = await participantRow(em, conversationId, userId)
         if (!before || before.left_at !== null) throw notFound('participant')
+        mayBe(role, before.kind)
         if (before.role === role) return { participant: presentParticipant(before) }
         if (before.role === 'owner' && (await owners(em, conversationId)) === 1) {
           throw unprocessable('A group keeps at least one owner: make someone else an owner first.')
@@ -138,28 +143,15 @@ export function createParticipants(deps: {
     userId: string,
     check: (em: Connection) => Promise<LockedConversation>,
   ): Promise<void> {
-    const { numbers, prevMembersChange, participants, count } = await database.transact(async (em) => {
-      const conversation = await check(em)
-      const numbers = await nextChange(em, conversation, 'members')
-      await run(
-        em,
-        sql`update participants set left_at = date_trunc('milliseconds', now()), change = ${numbers.change}, updated_at = now()
-          where conversation_id = ${conversationId} and user_id = ${userId}`,
-      )
-      const heir = await handOn(em, conversationId, numbers.change)
-      const rows = await run(
-        em,
-        sql<ParticipantRow>`
-          select ${participantColumns} from participants p join users u on u.id = p.user_id
-          where p.conversation_id = ${conversationId} and p.user_id = any (${[userId, ...heir]}::uuid[])`,
-      )
-      const participants = rows.map(presentParticipant)
-      const count = await countPeople(em, conversationId)
-      return { numbers, prevMembersChange: conversation.members_change, participants, count }
-    })
-    await fanout.leave({ conversationId, userIds: [userId], prevMembersChange, membersChange: numbers.change })
+    const departure = await database.transact(async (em) => depart(em, await check(em), userId))
+    const { prevChange, change, prevMembersChange, participants, participantCount, deletedFor } = departure
+    if (deletedFor) {
+      await fanout.dissolve(conversationId)
+      return fanout.toUsers([userId, ...deletedFor], 'conversation:removed', { conversationId })
+    }
+    await fanout.leave({ conversationId, userIds: [userId], prevMembersChange, membersChange: change })
     fanout.toUsers([userId], 'conversation:removed', { conversationId })
-    await announce(conversationId, numbers, numbers.change, participants, count)
+    await announce(conversationId, { prevChange, change }, change, participants, participantCount)
   }
 
   function announce(

@@ -138,15 +138,13 @@ test('a direct conversation needs exactly one other person and takes no title', 
   await create('unprocessable', { participantIds: [ben.id], title: 'Us' })
 })
 
-test('assistant conversations, and all that belongs to them, are refused as unprocessable', async () => {
-  const refused = (input: object) => refuses(ann, 'unprocessable', 'conversation:create', input)
-  await refused({ type: 'assistant', models: ['gpt'] })
-  await refused({ type: 'assistant', parentId: randomUUID(), breakoutModelId: 'gpt', messageId: randomUUID() })
-  await refused({ type: 'group', models: [] })
-  await refused({ type: 'group', systemPrompt: '' })
-  await refused({ type: 'group', parentId: randomUUID() })
-  await refused({ type: 'group', breakoutModelId: 'gpt' })
-  await refused({ type: 'group', messageId: randomUUID() })
+test('what belongs to an assistant conversation is refused of a group as unprocessable', async () => {
+  const refused = (input: object) => refuses(ann, 'unprocessable', 'conversation:create', { type: 'group', ...input })
+  await refused({ models: [] })
+  await refused({ systemPrompt: '' })
+  await refused({ parentId: randomUUID() })
+  await refused({ breakoutModelId: 'gpt' })
+  await refused({ messageId: randomUUID() })
 })
 
 test('a group begins with no more people than a group may have', async () => {

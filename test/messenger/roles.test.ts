@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { makeAgent } from '../support/agents.ts'
 import { type Backend, startBackend } from '../support/backend.ts'
 import { cast, heardDuring, openGroup, type Person, refuses } from './scene.ts'
 
@@ -32,6 +33,21 @@ test('a change of role is heard by all; the same role again by nobody', async ()
     heard?.map(({ event }) => event),
     ['participants:changed'],
   )
+})
+
+test('an agent can be admin, but neither made owner nor left as one', async () => {
+  const agent = await makeAgent(server.url, owner)
+  const { id: conversationId } = await owner.do('conversation:create', {
+    ...{ type: 'group', title: 'With an agent' },
+    participantIds: [agent.id, member.id],
+  })
+  const asAdmin = { conversationId, userId: agent.id, role: 'admin' } as const
+  assert.equal((await owner.do('participant:update', asAdmin)).role, 'admin')
+  await refuses(owner, 'unprocessable', 'participant:update', { ...asAdmin, role: 'owner' })
+  await owner.do('conversation:leave', { conversationId })
+  const { participants } = await member.do('participant:list', { conversationId })
+  const roles = new Map(participants.map(({ userId, role }) => [userId, role]))
+  assert.deepEqual([roles.get(agent.id), roles.get(member.id)], ['admin', 'owner'])
 })
 
 test('the last owner stays one until there is another', async () => {
