@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import type { Logger } from 'pino'
+import { createOpenAiProvider } from './adapters/openai.ts'
 import { createOpenIdClient } from './adapters/openid.ts'
 import { createJobs } from './adapters/pg-boss.ts'
 import { createRedis } from './adapters/redis.ts'
@@ -12,6 +13,7 @@ import { createStripe } from './adapters/stripe.ts'
 import { createTbank } from './adapters/tbank.ts'
 import { createTelegramStars } from './adapters/telegram-stars.ts'
 import { createTon } from './adapters/ton.ts'
+import { createAgents } from './agents/index.ts'
 import { createBilling } from './billing/index.ts'
 import type { Config } from './config.ts'
 import { openDatabase } from './database/database.ts'
@@ -20,6 +22,7 @@ import { createDomainEvents } from './kernel/domain-events.ts'
 import { createMetrics } from './kernel/metrics.ts'
 import { createMemberships, createMessenger } from './messenger/index.ts'
 import { createAsyncApi } from './transport/asyncapi.ts'
+import { createBearer } from './transport/bearer.ts'
 import { createCluster } from './transport/cluster.ts'
 import { createDocs } from './transport/docs.ts'
 import { createExecutor } from './transport/executor.ts'
@@ -96,6 +99,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       ...config.credits,
       publicUrl: config.publicUrl ?? `http://localhost:${config.port}`,
       pastDueGraceDays: config.payments.pastDueGraceDays,
+      modelProviders: config.ai.providers.map(({ name }) => name),
     },
     providers: {
       stripe: stripe?.payments,
@@ -118,6 +122,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     fanout,
     presence,
     users: identity.users,
+    models: billing.models,
     events,
     jobs,
     addExportSection: identity.addExportSection,
@@ -125,13 +130,31 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     log,
     maxGroupSize: config.maxGroupSize,
   })
+  const { ai } = config
+  const agents = createAgents({
+    database,
+    identity,
+    messenger,
+    meter: billing.meter,
+    models: billing.models,
+    providers: ai.providers.map((provider) => createOpenAiProvider({ ...provider, idleTimeoutMs: ai.idleMs })),
+    settings: { ...ai, tokensPerHour: ai.conversationTokensPerHour },
+    tellWallet: billing.wallets.tell,
+    events,
+    fanout,
+    nodeId: config.nodeId,
+    clustered: cluster !== undefined,
+    metrics,
+    log,
+  })
 
   const rateLimits = createRateLimits(limiting)
   const executor = createExecutor({ rateLimits, metrics, log })
   const sockets = serveSockets({
     io,
-    commands: messenger.commands,
+    commands: [...messenger.commands, ...agents.commands],
     authenticator: identity.authenticator,
+    keyAuthenticator: agents.keyAuthenticator,
     executor,
     rateLimits,
     rooms,
@@ -161,18 +184,21 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     }
   }
 
-  const routes = [...identity.routes, ...billing.routes, ...messenger.routes]
+  const routes = [...identity.routes, ...billing.routes, ...messenger.routes, ...agents.routes]
   http.on(
     'request',
     createHttp({
       routes,
-      bearerAuthentication: identity.bearerAuthentication,
+      bearerAuthentication: createBearer({
+        tokens: identity.bearerAuthentication,
+        keys: agents.keyAuthenticator,
+      }),
       executor,
       docs: createDocs({
         openApi: createOpenApi({ routes, version, serverUrl: config.publicUrl }),
         asyncApi: createAsyncApi({
           commands: sockets.commands,
-          events: { ...messenger.events, ...identity.events, ...billing.events, ...sessionEvents },
+          events: { ...messenger.events, ...identity.events, ...billing.events, ...agents.events, ...sessionEvents },
           version,
           serverUrl: config.publicUrl,
         }),
@@ -210,6 +236,10 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     appointAdmin: identity.appointAdmin,
 
     async listen() {
+      await billing.models.ensure(
+        config.ai.providers.flatMap(({ name: provider, models }) => models.map((model) => ({ ...model, provider }))),
+      )
+      await agents.start()
       await jobs.start()
       await cluster?.start()
       await new Promise<void>((resolve, reject) => {
@@ -224,6 +254,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       sockets.drain()
       const deadline = Date.now() + finishMs
       while (sockets.isAnswering() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
+      await agents.close()
       await Promise.race([messenger.close(), new Promise((resolve) => setTimeout(resolve, deadline - Date.now()))])
       await sockets.close()
       http.closeIdleConnections()
