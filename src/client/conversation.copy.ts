@@ -7,6 +7,15 @@ import type {
   Receipt,
   SharedConversation,
 } from '../messenger/messenger.contract.ts'
+import { isStreaming, newer, withReactions } from './message.rows.ts'
+
+export type Delta = EventPayload<'stream:delta'>
+
+/**
+ * What became of a piece of a growing text. 'gap': text before it is missing, 'absent': no such message grows here (yet,
+ * or any more); nothing was taken.
+ */
+export type Growth = 'grown' | 'known' | 'gap' | 'absent'
 
 /** In characters, as the server cuts it. */
 const excerptLength = 100
@@ -16,6 +25,7 @@ const excerptLength = 100
  * - every durable change up to `change` is in it; single rows may be ahead of that (history, other answers), none behind;
  * - `messages` is in order of seq, and without a gap from seq `from` to the newest, except in the middle of a sync;
  * - positions (read, delivered) never move back;
+ * - the text of a message that streams never gets shorter, except by a row with a higher change;
  * - a changed message is another object, and so is `conversation` after each change: one may compare by reference.
  */
 export class ConversationCopy {
@@ -28,6 +38,8 @@ export class ConversationCopy {
   #sharedAt: number
   /** Rows below `from` of which news came: by id, the change that a history page must have reached to be taken. */
   readonly #missed = new Map<string, number>()
+  /** The messages whose text grows: seq by id. */
+  readonly #growing = new Map<string, number>()
 
   /** `rows` are its newest messages; without any, the last message of `conversation` begins the copy. */
   constructor(conversation: Conversation, userId: string, rows: Message[], change: number) {
@@ -39,6 +51,7 @@ export class ConversationCopy {
     this.from = this.messages[0]?.seq ?? lastSeq + 1
     this.#userId = userId
     this.#sharedAt = conversation.lastChange
+    for (const row of this.messages) this.#watch(row)
     this.summarize()
   }
 
@@ -47,21 +60,50 @@ export class ConversationCopy {
     return this.from > 1
   }
 
+  /** The messages whose text grows. */
+  get streaming(): Message[] {
+    return [...this.#growing.values()].flatMap((seq) => this.messages[this.#placeOf(seq)] ?? [])
+  }
+
   /** Takes a message that is newer than the own row. */
   put(row: Message): void {
-    if (row.editedAt || row.deletedAt) this.#quote(row)
     if (row.seq < this.from) {
+      if (row.change >= (this.#missed.get(row.id) ?? 0)) this.#quote(row)
       this.#miss(row.id, row.change)
       return
     }
-    let place = this.messages.length
-    while (place > 0 && (this.messages[place - 1]?.seq ?? 0) >= row.seq) place--
+    const place = this.#placeOf(row.seq)
     const own = this.messages[place]?.seq === row.seq ? this.messages[place] : undefined
-    if (own && own.change >= row.change) return
+    if (own && own.change >= row.change) {
+      // The text of a stream grows without a change: a longer one is a newer one.
+      if (own.change === row.change) this.grow({ messageId: row.id, offset: 0, text: row.content })
+      return
+    }
+    if (own) this.#quote(row)
     this.messages.splice(place, own ? 1 : 0, row)
+    this.#watch(row)
     this.conversation.lastSeq = Math.max(this.conversation.lastSeq, row.seq)
     this.conversation.unreadMentions += this.#unreadMentionsIn(row) - (own ? this.#unreadMentionsIn(own) : 0)
     if (row.senderId) this.raise({ userId: row.senderId, lastReadSeq: row.seq, lastDeliveredSeq: row.seq })
+  }
+
+  /** Takes a piece of a growing text as far as it goes beyond the own. `offset`: UTF-16 units before it. */
+  grow({ messageId, offset, text }: Pick<Delta, 'messageId' | 'offset' | 'text'>): Growth {
+    const seq = this.#growing.get(messageId)
+    if (seq === undefined) return 'absent'
+    const place = this.#placeOf(seq)
+    const row = this.messages[place]
+    if (!row) return 'absent'
+    const { length } = row.content
+    if (offset > length) return 'gap'
+    if (offset + text.length <= length) return 'known'
+    this.messages[place] = { ...row, content: row.content + text.slice(length - offset) }
+    // Nothing else of the conversation depends on the text: the whole of `summarize` would be too much for each delta.
+    this.conversation = {
+      ...this.conversation,
+      lastMessage: newer(this.messages.at(-1), this.conversation.lastMessage),
+    }
+    return 'grown'
   }
 
   /**
@@ -155,6 +197,7 @@ export class ConversationCopy {
     if (before !== this.from || rows.some((row) => row.change < (this.#missed.get(row.id) ?? 0))) return false
     for (const row of rows) this.#missed.delete(row.id)
     this.messages.unshift(...rows)
+    for (const row of rows) this.#watch(row)
     this.from = hasBefore ? (rows[0]?.seq ?? this.from) : 1
     return true
   }
@@ -178,11 +221,29 @@ export class ConversationCopy {
 
   /** What replies show of a message follows it, without a change of their own. */
   #quote({ id, content }: Message): void {
-    const excerpt = Array.from(content).slice(0, excerptLength).join('')
+    const excerpt = Array.from(content.slice(0, 2 * excerptLength))
+      .slice(0, excerptLength)
+      .join('')
     for (const [index, message] of this.messages.entries()) {
       if (message.replyTo?.id !== id || message.replyTo.excerpt === excerpt) continue
       this.messages[index] = { ...message, replyTo: { ...message.replyTo, excerpt } }
     }
+  }
+
+  #watch(row: Message): void {
+    if (isStreaming(row)) this.#growing.set(row.id, row.seq)
+    else this.#growing.delete(row.id)
+  }
+
+  /** Where the message of this seq is, or would be. */
+  #placeOf(seq: number): number {
+    let [low, high] = [0, this.messages.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.messages[middle]?.seq ?? 0) < seq) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 
   #miss(messageId: string, change: number): void {
@@ -207,12 +268,6 @@ export class ConversationCopy {
   }
 }
 
-function newer(a: Message | undefined, b: Message | undefined): Message | undefined {
-  if (!a || !b) return a ?? b
-  if (a.seq !== b.seq) return a.seq > b.seq ? a : b
-  return a.change >= b.change ? a : b
-}
-
 type Positions = Pick<Participant, 'lastReadSeq' | 'lastDeliveredSeq'>
 
 function raised(participant: Participant, { lastReadSeq, lastDeliveredSeq }: Positions = participant): Participant {
@@ -221,17 +276,4 @@ function raised(participant: Participant, { lastReadSeq, lastDeliveredSeq }: Pos
     lastReadSeq: Math.max(participant.lastReadSeq, lastReadSeq),
     lastDeliveredSeq: Math.max(participant.lastDeliveredSeq, lastDeliveredSeq),
   }
-}
-
-function withReactions(row: Message, changes: EventPayload<'reactions:changed'>['reactions']): Message {
-  const people = new Map((row.reactions ?? []).map(({ emoji, userIds }) => [emoji, new Set(userIds)]))
-  for (const { emoji, userId, added } of changes) {
-    const reacted = people.get(emoji) ?? new Set()
-    if (added) people.set(emoji, reacted.add(userId))
-    else reacted.delete(userId)
-    if (reacted.size === 0) people.delete(emoji)
-  }
-  const { reactions: _, ...rest } = row
-  if (people.size === 0) return rest
-  return { ...rest, reactions: [...people].map(([emoji, userIds]) => ({ emoji, userIds: [...userIds] })) }
 }

@@ -1,5 +1,6 @@
 /** The typed client of Kintsugi, for browsers and Node. `createClient` is all of it; the rest are its parts. */
 
+export type { RunCommand, RunInput, RunOutput } from '../agents/agents.contract.ts'
 export type { Me, Session, Tokens, User } from '../identity/identity.contract.ts'
 export type { CommandError, ErrorCode, FieldError } from '../kernel/errors.ts'
 export type {
@@ -20,9 +21,12 @@ export type {
   SyncOutput,
 } from '../messenger/messenger.contract.ts'
 export type { SessionReady } from '../transport/session.contract.ts'
-export { type Client, type ClientEvents, type ClientOptions, createClient, type SendOptions } from './client.ts'
+export type { ReplyStream, StreamUsage } from './agent.stream.ts'
+export { type Agent, type AgentOptions, createAgent, type Reply } from './agent.ts'
+export { type Client, type ClientCommand, type ClientEvents, type ClientOptions, createClient } from './client.ts'
 export type { ConversationCopy } from './conversation.copy.ts'
 export { ApiError } from './http.ts'
+export type { SendOptions } from './messaging.ts'
 export type { PendingMessage, Sending } from './outbox.ts'
 export { createRest, type Rest } from './rest.ts'
 export {

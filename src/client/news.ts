@@ -1,4 +1,5 @@
-import type { CommandOutput, Conversation, MessengerCommand, Sent } from '../messenger/messenger.contract.ts'
+import type { CommandOutput, Conversation, Sent } from '../messenger/messenger.contract.ts'
+import type { SocketCommand } from './socket.ts'
 import type { News, SendInput } from './store.ts'
 
 /** The server's events that change the store. */
@@ -16,7 +17,7 @@ export const storedEvents = [
 ] as const satisfies News['name'][]
 
 /** What the acknowledgment of one's own command says about the store; the rest comes by events alone. */
-export function newsOf(command: MessengerCommand, input: unknown, output: unknown, userId: string): News | undefined {
+export function newsOf(command: SocketCommand, input: unknown, output: unknown, userId: string): News | undefined {
   const { conversationId } = input as { conversationId: string }
   switch (command) {
     case 'message:send':
@@ -25,6 +26,10 @@ export function newsOf(command: MessengerCommand, input: unknown, output: unknow
     case 'message:delete':
     case 'reaction:add':
     case 'reaction:remove':
+    case 'run:regenerate':
+    case 'stream:start':
+    case 'stream:finish':
+    case 'stream:fail':
       return { name: 'reached', payload: { conversationId, change: (output as { change: number }).change } }
     case 'receipt:read':
     case 'receipt:delivered': {

@@ -38,6 +38,8 @@ export function createReconciler(deps: {
   store: Store
   sync(input: CommandInput<'sync'>): Promise<SyncOutput>
   onChanged(conversationId: string): void
+  /** The store is at the server's state. */
+  onSynced(): void
   onIdle(): void
 }): Reconciler {
   const { store } = deps
@@ -141,6 +143,7 @@ export function createReconciler(deps: {
     duringSync = []
     for (const item of covered.splice(0)) offer(item)
     for (const item of news) take(item)
+    deps.onSynced()
     if (isIdle()) deps.onIdle()
   }
 

@@ -8,11 +8,11 @@ import type {
   Sent,
   SyncOutput,
 } from '../messenger/messenger.contract.ts'
-import { ConversationCopy } from './conversation.copy.ts'
+import { ConversationCopy, type Delta, type Growth } from './conversation.copy.ts'
 
 export type SendInput = CommandInput<'message:send'>
 
-type StoredEvent = Exclude<MessengerEvent, 'typing' | 'presence:changed'>
+type StoredEvent = Exclude<MessengerEvent, 'typing' | 'presence:changed' | 'stream:delta'>
 
 /** What changes the store: events, and the acknowledgments of one's own commands. */
 export type News =
@@ -45,6 +45,8 @@ export interface Store {
   /** The change reached in each conversation: the input of `sync`. */
   positions(): Record<string, number>
   apply(news: News): Outcome
+  /** Takes a piece of a growing text. */
+  grow(delta: Delta): Growth
   /** Takes a page of `sync` and gives the ids of the conversations that it touched. */
   applySync(page: SyncOutput): string[]
   /** Forgets all and begins anew for another user. */
@@ -60,8 +62,10 @@ export function createStore(): Store {
    */
   let isPartial = false
 
-  function insert(conversation: Conversation, rows: Message[], change: number): void {
-    copies.set(conversation.id, new ConversationCopy(conversation, me, rows, change))
+  function insert(conversation: Conversation, rows: Message[], change: number): ConversationCopy {
+    const copy = new ConversationCopy(conversation, me, rows, change)
+    copies.set(conversation.id, copy)
+    return copy
   }
 
   function takeConversation(conversation: Conversation): void {
@@ -190,7 +194,10 @@ export function createStore(): Store {
       // A copy that live events took at least as far while the answer was on its way is the newer of the two.
       if (copy && (!isReset.has(conversation.id) || copy.change >= position)) continue
       const rows = messages.filter((row) => row.conversationId === conversation.id)
-      insert(conversation, rows, position)
+      const fresh = insert(conversation, rows, position)
+      // Its texts that stream are as last stored, which may be less than was heard.
+      const heard = (own: Message) => fresh.streaming.some((row) => row.id === own.id && row.change === own.change)
+      for (const own of copy?.streaming ?? []) if (heard(own)) fresh.put(own)
     }
   }
 
@@ -198,6 +205,7 @@ export function createStore(): Store {
     apply,
     applySync,
     showing,
+    grow: (delta) => copies.get(delta.conversationId)?.grow(delta) ?? 'absent',
     get: (conversationId) => copies.get(conversationId),
     positions: () => Object.fromEntries([...copies].map(([id, copy]) => [id, copy.change])),
     conversations: () => [...copies.values()].sort(byActivity),
