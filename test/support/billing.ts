@@ -78,7 +78,7 @@ export async function startBilling(config: Partial<Config> = {}, more: Partial<B
     database,
     config: {
       ...{ signupCredits: 1000, overageTokensPerCredit: 1000, publicUrl: 'http://localhost:3000' },
-      ...{ pastDueGraceDays: 7, ...config },
+      ...{ pastDueGraceDays: 7, modelProviders: [], ...config },
     },
     fanout: {
       toUsers: (userIds, event, payload) =>
@@ -142,7 +142,12 @@ export async function startBilling(config: Partial<Config> = {}, more: Partial<B
 
 export type TestBilling = Awaited<ReturnType<typeof startBilling>>
 
-export const actorOf = (userId: string, role: Role = 'user'): Actor => ({ userId, sessionId: newId(), role })
+export const actorOf = (userId: string, role: Role = 'user'): Actor => ({
+  userId,
+  kind: 'human',
+  sessionId: newId(),
+  role,
+})
 
 /** Adds an account as registering does. */
 async function addUser(database: Database, events: DomainEvents, kind: 'human' | 'agent'): Promise<string> {

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
 import { sql } from 'kysely'
 import { type Database, openDatabase } from '../../src/database/database.ts'
+import { migratedFolder } from './template.ts'
 
 export interface TestDatabase {
   database: Database
@@ -22,9 +21,8 @@ export async function openTestDatabase(): Promise<TestDatabase> {
 }
 
 async function openEmbedded(): Promise<TestDatabase> {
-  const folder = await mkdtemp(join(tmpdir(), 'kintsugi-test-'))
+  const folder = await migratedFolder()
   const database = await open(undefined, folder)
-  await database.migrate()
   return {
     database,
     url: undefined,

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { migratedFolder } from './template.ts'
 
 const root = join(import.meta.dirname, '../..')
 const startLimitMs = 60_000
@@ -41,7 +42,8 @@ export async function freePort(): Promise<number> {
  * goes with it; rate limits are off unless `env` turns them on.
  */
 export async function startServer(env: Record<string, string> = {}): Promise<TestServer> {
-  const folder = env.DATA_DIR ?? (await mkdtemp(join(tmpdir(), 'kintsugi-server-')))
+  const folder =
+    env.DATA_DIR ?? (await (env.DATABASE_URL ? mkdtemp(join(tmpdir(), 'kintsugi-server-')) : migratedFolder()))
   const removeFolder = () => (env.DATA_DIR ? undefined : rm(folder, { recursive: true, force: true }))
   const port = env.PORT ?? String(await freePort())
   const { NODE_ENV, NODE_TEST_CONTEXT, ...inherited } = process.env
@@ -95,7 +97,11 @@ export async function startServer(env: Record<string, string> = {}): Promise<Tes
       await ended()
     },
   }
-  await ready(server)
+  // its pipes would keep the test process alive, and it would outlive that
+  await ready(server).catch(async (error: unknown) => {
+    await server.kill()
+    throw error
+  })
   return server
 }
 
