@@ -29,7 +29,10 @@ export type Probe = { person: number; command: MessengerCommand; inputs: unknown
 /** Each command `repeats` times, taking turns, one at a time. */
 export type QueriesJob = Common & { kind: 'queries'; probes: Probe[]; repeats: number }
 
-export type Job = TrafficJob | IdleJob | ReconnectJob | QueriesJob
+/** Everyone asks the model, half of them for `tokens` tokens and half for half as many, and reads. */
+export type StreamsJob = Common & { kind: 'streams'; model: string; tokens: number }
+
+export type Job = TrafficJob | IdleJob | ReconnectJob | QueriesJob | StreamsJob
 
 export type TrafficResult = {
   /** Length of the measured window, in seconds. */
@@ -52,6 +55,25 @@ export type TrafficResult = {
 /** `bytes`: what the server has resident with all sockets open. */
 export type IdleResult = { sockets: number; bytes: number }
 
+export type StreamsResult = {
+  streams: number
+  /** Those of which the reader heard exactly what is stored. */
+  whole: number
+  /** Why others failed. */
+  failures: string[]
+  tokens: number
+  /** Events that brought them. */
+  deltas: number
+  /** Milliseconds from a token's leaving the model to its reader. */
+  p50: number
+  p99: number
+  /** What is sent for a character of the shorter and of the longer texts, in bytes. */
+  bytesPerCharacter: { short: number; long: number }
+  seconds: number
+  /** Seconds of processor time of the server meanwhile. */
+  serverCpu: number
+}
+
 export type ReconnectResult = {
   clients: number
   synced: number
@@ -69,6 +91,7 @@ export type Results = {
   idle: IdleResult
   reconnect: ReconnectResult
   queries: QueriesResult
+  streams: StreamsResult
 }
 
 export type Answer = { result: Results[keyof Results] } | { failure: string }

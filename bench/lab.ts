@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { IdleJob, QueriesJob, ReconnectJob, Results, TargetName, TrafficJob } from './jobs.ts'
+import type { IdleJob, QueriesJob, ReconnectJob, Results, StreamsJob, TargetName, TrafficJob } from './jobs.ts'
 import type { Options } from './options.ts'
 import { runLoad, type Server, startServer } from './processes.ts'
 import { checkRows, countRows } from './rows.ts'
@@ -9,13 +9,15 @@ import type { World } from './world.ts'
 
 /** A job without what only the lab knows. */
 type Task<J> = Omit<J, 'target' | 'urls' | 'pids' | 'world'>
-export type AnyTask = Task<TrafficJob> | Task<IdleJob> | Task<ReconnectJob> | Task<QueriesJob>
+export type AnyTask = Task<TrafficJob> | Task<IdleJob> | Task<ReconnectJob> | Task<QueriesJob> | Task<StreamsJob>
 
 export type Setting = {
   /** Processes of the server; more than one are joined by Redis. */
   nodes?: number
   /** The server can be asked to collect garbage. */
   collectable?: boolean
+  /** Further variables for the server. */
+  environment?: Record<string, string>
 }
 
 /** Where works are done: one world at a time, and a fresh server for every measurement. */
@@ -69,14 +71,14 @@ export function createLab(options: Options, storage: Storage, redisUrl: string |
   }
 
   async function measure<T extends AnyTask>(target: TargetName, task: T, setting: Setting = {}) {
-    const { nodes = 1, collectable = false } = setting
+    const { nodes = 1, collectable = false, environment: further } = setting
     const storing = target === 'bare' ? undefined : target
     const before = storing ? await withRows(storing, (connection) => settle(connection, storing)) : 0
     const servers: Server[] = []
     let result: Results[T['kind']]
     try {
       for (let node = 0; node < nodes; node++) {
-        servers.push(await startServer(target, environment(target, nodes), collectable))
+        servers.push(await startServer(target, { ...environment(target, nodes), ...further }, collectable))
       }
       const addresses = { urls: servers.map(({ url }) => url), pids: servers.map(({ pid }) => pid) }
       result = await runLoad({ ...task, ...addresses, target, world }, taskLimitMs)

@@ -3,6 +3,7 @@ import type { Answer, Job, Results } from './jobs.ts'
 import { runIdle } from './load/idle.ts'
 import { runQueries } from './load/queries.ts'
 import { runReconnect } from './load/reconnect.ts'
+import { runStreams } from './load/streams.ts'
 import { runTraffic } from './load/traffic.ts'
 
 function run(job: Job): Promise<Results[keyof Results]> {
@@ -15,6 +16,8 @@ function run(job: Job): Promise<Results[keyof Results]> {
       return runReconnect(job)
     case 'queries':
       return runQueries(job)
+    case 'streams':
+      return runStreams(job)
   }
 }
 

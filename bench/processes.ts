@@ -62,6 +62,23 @@ export async function startServer(
   }
 }
 
+/** Starts the language model of the bench, a process of its own. */
+export async function startModel(): Promise<{ url: string; stop(): Promise<void> }> {
+  const child = fork(join(root, 'bench/peers/model.ts'), { cwd: root, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  const output = remember(child)
+  const port = await new Promise((resolve, reject) => {
+    child.once('message', resolve)
+    child.once('exit', () => reject(new Error(`the model did not start:\n${output()}`)))
+  })
+  return {
+    url: `http://127.0.0.1:${port}`,
+    async stop() {
+      child.kill('SIGTERM')
+      await endOf(child, stopWithinMs)
+    },
+  }
+}
+
 /**
  * Does a job in a load process of its own.
  * @throws what made it fail, or that it took longer than `withinMs`

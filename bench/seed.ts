@@ -27,6 +27,7 @@ async function seedPeople(database: Connection, people: Person[]): Promise<void>
      select id, 'bench-' || right(id::text, 12), 'Bench ' || right(id::text, 12) from unnest($1::uuid[]) id`,
     [people.map(({ id }) => id)],
   )
+  await database.query('insert into wallets (user_id) select unnest($1::uuid[])', [people.map(({ id }) => id)])
   await database.query(
     `insert into refresh_tokens (token_hash, family_id, user_id, logged_in_at, expires_at)
      select decode(hash, 'hex'), family, holder, now(), now() + make_interval(secs => $4::int)
