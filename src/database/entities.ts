@@ -8,6 +8,7 @@ import { PartnerApplication, ReferralAccount, ReferralEarning, WithdrawalRequest
 import { Subscription, SubscriptionHistory } from '../billing/subscription.entity.ts'
 import { UsageLog, UsageLogMonthlyAggregate } from '../billing/usage.entity.ts'
 import { Wallet } from '../billing/wallet.entity.ts'
+import { Block } from '../identity/block.entity.ts'
 import { DataExport, DataExportPart } from '../identity/data-export.entity.ts'
 import { OneTimeCode } from '../identity/one-time-code.entity.ts'
 import { RefreshToken } from '../identity/refresh-token.entity.ts'
@@ -15,11 +16,20 @@ import { User } from '../identity/user.entity.ts'
 import { UserActivity } from '../identity/user-activity.entity.ts'
 import { UserIdentity } from '../identity/user-identity.entity.ts'
 import { UserPreferences } from '../identity/user-preferences.entity.ts'
+import { Attachment, MediaObject, MediaUsage } from '../media/attachment.entity.ts'
 import { Conversation } from '../messenger/conversation.entity.ts'
 import { Message } from '../messenger/message.entity.ts'
-import { Mention, MessageRevision, MessageTrigger, Reaction, ReadReceipt } from '../messenger/message-facts.entity.ts'
+import {
+  Mention,
+  MessageAttachment,
+  MessageRevision,
+  MessageTrigger,
+  Reaction,
+  ReadReceipt,
+} from '../messenger/message-facts.entity.ts'
 import { Participant } from '../messenger/participant.entity.ts'
 import { MessageSearch, SearchPosition } from '../messenger/search.entity.ts'
+import { Story, StoryView } from '../stories/story.entity.ts'
 
 /** Every table of the schema, in the order of the features. */
 export const entities = [
@@ -31,6 +41,7 @@ export const entities = [
   UserActivity,
   DataExport,
   DataExportPart,
+  Block,
   Plan,
   PricingTier,
   AiModel,
@@ -49,9 +60,13 @@ export const entities = [
   ReferralEarning,
   WithdrawalRequest,
   PartnerApplication,
+  MediaObject,
+  Attachment,
+  MediaUsage,
   Conversation,
   Participant,
   Message,
+  MessageAttachment,
   MessageRevision,
   Mention,
   Reaction,
@@ -59,6 +74,8 @@ export const entities = [
   MessageSearch,
   SearchPosition,
   MessageTrigger,
+  Story,
+  StoryView,
   Agent,
   AgentKey,
   AgentRun,

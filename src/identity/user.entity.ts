@@ -37,6 +37,10 @@ const schema = defineEntity({
   },
   indexes: [
     {
+      name: 'users_avatar',
+      expression: 'create index users_avatar on users (avatar_id) where avatar_id is not null',
+    },
+    {
       name: 'users_private_to',
       expression: 'create index users_private_to on users (private_to) where private_to is not null',
     },

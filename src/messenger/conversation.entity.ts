@@ -31,6 +31,8 @@ const schema = defineEntity({
     breakoutModelId: p.text().nullable(),
     /** Whether messages may have to be answered: it is of type assistant, or has had agents among its participants. */
     hasAgents: p.boolean().default(false),
+    /** Of a direct conversation: one of the two has blocked the other, and nothing may be written in it. */
+    isBlocked: p.boolean().default(false),
     lastSeq: p.integer().default(0),
     lastChange: p.integer().default(0),
     membersChange: p.integer().default(0),
@@ -40,6 +42,12 @@ const schema = defineEntity({
     ...createdAtColumn,
     ...updatedAtColumn,
   },
+  indexes: [
+    {
+      name: 'conversations_avatar',
+      expression: 'create index conversations_avatar on conversations (avatar_id) where avatar_id is not null',
+    },
+  ],
   uniques: [{ name: 'conversations_client_id_unique', properties: ['createdBy', 'clientId'] }],
 })
 

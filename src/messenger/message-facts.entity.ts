@@ -1,6 +1,7 @@
 import { defineEntity, p } from '@mikro-orm/core'
 import { createdAtColumn, timestamp } from '../database/base.entity.ts'
 import { User } from '../identity/user.entity.ts'
+import { Attachment } from '../media/attachment.entity.ts'
 import { Conversation } from './conversation.entity.ts'
 import { Message } from './message.entity.ts'
 
@@ -15,6 +16,18 @@ export const MessageRevision = defineEntity({
     editedAt: timestamp(),
   },
   indexes: [{ name: 'message_revisions_conversation_id_message_id_index', properties: ['message'] }],
+})
+
+/** The files of a message, in order. Forwarding adds rows, and no file. */
+export const MessageAttachment = defineEntity({
+  name: 'MessageAttachment',
+  tableName: 'message_attachments',
+  properties: {
+    message: () => p.manyToOne(Message).joinColumns('conversation_id', 'message_id').primary().deleteRule('cascade'),
+    position: p.integer().primary(),
+    attachment: () => p.manyToOne(Attachment).deleteRule('no action'),
+  },
+  indexes: [{ name: 'message_attachments_attachment', properties: ['attachment'] }],
 })
 
 /** Someone named with @username in a message; the seq is kept beside it for the count of unread mentions. */

@@ -28,6 +28,8 @@ const schema = defineEntity({
     replyToId: p.uuid().nullable(),
     /** Where it was forwarded from; kept as facts, since the source may be out of the reader's sight. */
     forwardedFrom: p.json<{ messageId: string; senderId?: string }>().nullable(),
+    /** The story that it answers, which is gone after a day; no foreign key, since stories stand to the right. */
+    storyId: p.uuid().nullable(),
     clientId: p.text().nullable(),
     /** SHA-256 of the original input: tells a repeated send from another one under the same client id. */
     clientHash: p.blob().nullable(),

@@ -20,9 +20,9 @@ export async function migratedFolder(): Promise<string> {
 }
 
 async function contentHash(): Promise<string> {
-  const files = (await readdir(migrations)).sort().map((name) => join(migrations, name))
+  const files = (await readdir(migrations, { recursive: true })).filter((name) => name.endsWith('.ts')).sort()
   const hash = createHash('sha256')
-  for (const file of [lockFile, ...files]) hash.update(await readFile(file))
+  for (const file of [lockFile, ...files.map((name) => join(migrations, name))]) hash.update(await readFile(file))
   return hash.digest('hex').slice(0, 16)
 }
 
