@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { type AiConfig, aiConfig, aiVariables } from './config.ai.ts'
 import { type CreditsConfig, creditsConfig, creditVariables } from './config.credits.ts'
 import { type IdentityConfig, identityConfig, identityVariables, listed } from './config.identity.ts'
+import { type MediaConfig, mediaConfig, mediaVariables } from './config.media.ts'
 import { type PaymentsConfig, paymentsConfig, paymentVariables } from './config.payments.ts'
 
 /** Thrown when the environment does not make a configuration; its message is meant to be printed as it is. */
@@ -77,6 +78,7 @@ const variables = {
   ...creditVariables,
   ...paymentVariables,
   ...aiVariables,
+  ...mediaVariables,
 } as const
 
 type Variables = { [K in keyof typeof variables]: z.output<(typeof variables)[K]['schema']> }
@@ -100,6 +102,7 @@ export interface Config extends IdentityConfig {
   credits: CreditsConfig
   payments: PaymentsConfig
   ai: AiConfig
+  media: MediaConfig
   /** Names this process in heartbeats and logs. */
   nodeId: string
 }
@@ -132,6 +135,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   const identity = identityConfig(read, env, problems)
   const payments = paymentsConfig(read, read.TELEGRAM_BOT_TOKEN, problems)
   const ai = aiConfig(read, env, problems)
+  const media = mediaConfig(read, problems)
   if (problems.length > 0) throw new ConfigError(problems)
 
   return deepFreeze({
@@ -153,6 +157,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     credits: creditsConfig(read),
     payments,
     ai,
+    media,
     nodeId: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
   })
 }

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import { ConfigError, loadConfig } from '../src/config.ts'
 
 const secret = 'a secret of more than thirty-two characters'
+const megabyte = 1024 * 1024
 let dataDir: string
 before(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'kintsugi-config-'))
@@ -74,6 +75,19 @@ const bad: Record<string, string[]> = {
   AI_TOTAL_SECONDS: ['0', '3001', '10m'],
   AI_CONTEXT_TOKENS: ['999', '2000001', '32k'],
   AI_CONVERSATION_TOKENS_PER_HOUR: ['0', '-1', '1e6', '100000000001'],
+  MEDIA_MAX_IMAGE_MB: ['0', '-1', '20MB', '1.5'],
+  MEDIA_MAX_VIDEO_MB: ['0', '100001'],
+  MEDIA_MAX_AUDIO_MB: ['0', 'much'],
+  MEDIA_MAX_FILE_MB: ['0', '1e3'],
+  MEDIA_MAX_MEGAPIXELS: ['0', '1001'],
+  MEDIA_QUOTA_MB: ['0', '1GB'],
+  MEDIA_URL_SECONDS: ['1', '86401', '10m'],
+  S3_BUCKET: ['b'.repeat(256)],
+  S3_ENDPOINT: ['minio.internal', 'ftp://minio.internal'],
+  S3_REGION: ['r'.repeat(65)],
+  S3_ACCESS_KEY_ID: ['k'.repeat(256)],
+  S3_SECRET_ACCESS_KEY: ['hunter2'.repeat(40)],
+  S3_FORCE_PATH_STYLE: ['yes', 'true'],
 }
 
 /** What some variables need beside them. */
@@ -83,6 +97,9 @@ const halves = {
   TBANK_TERMINAL_KEY: '1234567890123DEMO',
   TBANK_PASSWORD: 'a password of the bank',
   TELEGRAM_BOT_TOKEN: `123456789:${'A'.repeat(35)}`,
+  S3_BUCKET: 'media',
+  S3_ACCESS_KEY_ID: 'an id',
+  S3_SECRET_ACCESS_KEY: 'a secret of the bucket',
 }
 
 /** What AI_PROVIDERS=openai,local needs besides. */
@@ -170,6 +187,13 @@ test('without any variable the server runs embedded', () => {
       totalMs: 600_000,
       contextTokens: 32_000,
       conversationTokensPerHour: 500_000,
+    },
+    media: {
+      maxBytes: { image: 20 * megabyte, video: 200 * megabyte, audio: 50 * megabyte, file: 100 * megabyte },
+      maxPixels: 100_000_000,
+      quotaBytes: 1024 * megabyte,
+      urlSeconds: 600,
+      s3: undefined,
     },
   })
   assert.ok(jwtSecret.length >= 32)
@@ -386,6 +410,32 @@ test('a model is named once, over all providers', () => {
   const env = { AI_PROVIDERS: 'own,local', AI_OWN_BASE_URL: 'http://localhost:8000', ...aiProviders }
   assert.match(refusal({ ...env, AI_OWN_MODELS: 'same', AI_LOCAL_MODELS: 'same=4096' }), /must name each model once/)
   assert.match(refusal({ ...env, AI_OWN_MODELS: 'same,same' }), /must name each model once/)
+})
+
+test('what media may take, and where they are kept, is read', () => {
+  const limits = {
+    ...{ MEDIA_MAX_IMAGE_MB: '1', MEDIA_MAX_VIDEO_MB: '2', MEDIA_MAX_AUDIO_MB: '3', MEDIA_MAX_FILE_MB: '4' },
+    ...{ MEDIA_MAX_MEGAPIXELS: '5', MEDIA_QUOTA_MB: '6', MEDIA_URL_SECONDS: '7' },
+  }
+  assert.deepEqual(load(limits).media, {
+    maxBytes: { image: megabyte, video: 2 * megabyte, audio: 3 * megabyte, file: 4 * megabyte },
+    ...{ maxPixels: 5_000_000, quotaBytes: 6 * megabyte, urlSeconds: 7, s3: undefined },
+  })
+  assert.deepEqual(load({ S3_BUCKET: 'media' }).media.s3, {
+    ...{ bucket: 'media', region: 'auto', endpoint: undefined, credentials: undefined, forcePathStyle: false },
+  })
+  const keys = { S3_ACCESS_KEY_ID: 'an id', S3_SECRET_ACCESS_KEY: 'a secret' }
+  const minio = { S3_BUCKET: 'media', S3_ENDPOINT: 'http://localhost:9000', S3_FORCE_PATH_STYLE: 'on' }
+  assert.deepEqual(load({ ...minio, ...keys, S3_REGION: 'us-east-1' }).media.s3, {
+    ...{ bucket: 'media', region: 'us-east-1', endpoint: 'http://localhost:9000', forcePathStyle: true },
+    credentials: { accessKeyId: 'an id', secretAccessKey: 'a secret' },
+  })
+})
+
+test('half of what a bucket needs is refused', () => {
+  assert.match(refusal({ S3_BUCKET: 'media', S3_ACCESS_KEY_ID: 'an id' }), /S3_SECRET_ACCESS_KEY belong together/)
+  assert.match(refusal({ S3_BUCKET: 'media', S3_SECRET_ACCESS_KEY: 'hunter2' }), /^(?!.*hunter2).*both or neither/s)
+  assert.match(refusal({ S3_ENDPOINT: 'http://localhost:9000' }), /S3_BUCKET must name the bucket/)
 })
 
 test('the configuration is frozen through and through', () => {

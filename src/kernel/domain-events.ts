@@ -1,4 +1,4 @@
-import type { Connection } from './ports.ts'
+import type { Connection } from './connection.ts'
 
 /** What happens in one feature and concerns later ones. */
 export interface DomainEventMap {
@@ -11,6 +11,8 @@ export interface DomainEventMap {
   'user.deleting': { userId: string }
   /** What others see of a user has changed. */
   'user.changed': { userId: string }
+  /** Somebody has blocked a user, or has taken that back; the rows of both are held. */
+  'user.blocked': { userId: string; blockedId: string }
   /** A payment has come in; its value in US cents whatever was paid with. */
   'payment.succeeded': { paymentId: string; userId: string; valueUsd: number; at: Date }
   /** A payment was given back in full. */

@@ -30,6 +30,10 @@ export const limits = {
   stream_append: { points: 6000, seconds: 60 },
   /** Answers that are stopped or asked for anew. */
   run: { points: 120, seconds: 60 },
+  upload: { points: 120, seconds: 60 },
+  /** What pages load, by address: a list of people has an image each. */
+  media: { points: 6000, seconds: 60 },
+  stories: { points: 600, seconds: 60 },
   /** Agents and their keys, as their owners manage them. */
   agents: { points: 120, seconds: 60 },
 } as const satisfies Record<string, { points: number; seconds: number }>

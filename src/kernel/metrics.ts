@@ -44,6 +44,17 @@ export function createMetrics() {
       registers,
     }),
     streams: new Gauge({ name: 'kintsugi_streams', help: 'Messages that grow on this node now', registers }),
+    uploads: new Counter({
+      name: 'kintsugi_uploads_total',
+      help: 'Uploads that this node has looked at, by kind (unknown: refused before that) and outcome (ok or the error code)',
+      labelNames: ['kind', 'outcome'] as const,
+      registers,
+    }),
+    uploadBytes: new Counter({
+      name: 'kintsugi_upload_bytes_total',
+      help: 'Bytes of the uploads that this node has stored, without thumbnails',
+      registers,
+    }),
     fanout: new Counter({
       name: 'kintsugi_fanout_events_total',
       help: 'Events handed to the sockets of this node, by where they came from',

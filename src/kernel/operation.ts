@@ -33,6 +33,17 @@ export interface RequestFacts {
   cookie(name: string): string | undefined
   /** The body as it came, for signatures over it; only on routes with `body: 'raw'`. */
   rawBody?: Buffer
+  /** The file of a form; only on routes that take one. It is removed once the request has been answered. */
+  file?: ReceivedFile
+}
+
+/** A file as it came with a request, on this node's disk. */
+export interface ReceivedFile {
+  path: string
+  /** What the caller says it is called, and of what type it is. */
+  name: string
+  mime: string
+  bytes: number
 }
 
 export interface UserContext extends Context {
@@ -135,8 +146,11 @@ export interface Route {
   status?: 200 | 201 | 202 | 204 | 302
   /** The content type of success where it is not JSON. */
   produces?: string
-  /** 'raw': the operation reads `request.rawBody`, and its input is empty. */
-  body?: 'raw'
+  /**
+   * 'raw': the operation reads `request.rawBody`, and its input is empty; `file`: likewise `request.file`, which is the
+   * field `file` of a multipart form.
+   */
+  body?: 'raw' | { file: { maxBytes: number } }
   /** It moves money or credits, and takes the header `Idempotency-Key`. */
   idempotent?: true
   /** Other headers that it reads, each with what it means. */

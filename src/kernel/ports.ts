@@ -1,9 +1,9 @@
-import type { SqlEntityManager } from '@mikro-orm/sql'
+import type { Readable } from 'node:stream'
+import type { Connection } from './connection.ts'
 import type { GuardName } from './limits.ts'
 import type { Actor } from './operation.ts'
 
-/** Runs SQL, in a transaction or outside of one. What services are given. */
-export type Connection = Pick<SqlEntityManager, 'getKysely'>
+export type { Connection } from './connection.ts'
 
 /** What a verified access token says. */
 export interface Authentication {
@@ -94,6 +94,8 @@ export interface Fanout {
   dissolve(conversationId: string): Promise<void>
   /** Sets whom a socket watches. */
   watch(socketId: string, userIds: string[]): void
+  /** From now on neither of the two hears of the other's presence. */
+  unwatch(pair: [string, string]): void
   /** Whether the user's sockets on this node are in the conversation's room; for signals, which read no row. */
   isInRoom(userId: string, conversationId: string): boolean
   /** Ends the sockets of these logins and agent keys. */
@@ -134,6 +136,8 @@ export interface ExportSection {
   about: string
   /** The user's rows, read page by page: neither all at once nor in one transaction. Without secrets, such as hashes. */
   rows(userId: string): AsyncIterable<object>
+  /** Files that go with the rows, below a folder of the section's name; a name stands once. */
+  files?(userId: string): AsyncIterable<{ name: string; content: Readable }>
 }
 
 /** A mail to one person. Texts only: a mail that holds a code needs no more. */
@@ -195,6 +199,7 @@ export interface Presence {
   onlineAmong(userIds: string[]): Promise<Set<string>>
 }
 
+export type * from './media-ports.ts'
 export type * from './payment-ports.ts'
 export type * from './subscription-ports.ts'
 

@@ -23,6 +23,7 @@ type Order =
   | { kind: 'peers'; conversationIds: string[]; event: string; json: string }
   | { kind: 'signal'; conversationId: string; event: string; json: string; exceptUser: string }
   | { kind: 'presence'; userId: string; json: string }
+  | { kind: 'unwatch'; pair: [string, string] }
   | { kind: 'join' | 'leave'; change: MembershipChange }
   | { kind: 'dissolve'; conversationId: string }
   | { kind: 'close-sessions'; sessionIds: string[] }
@@ -91,6 +92,12 @@ export function createFanout(deps: {
       case 'presence':
         emit([room.watchers(order.userId)], 'presence:changed', order.json)
         return undefined
+      case 'unwatch': {
+        const [one, other] = order.pair
+        io.local.in(room.user(one)).socketsLeave(room.watchers(other))
+        io.local.in(room.user(other)).socketsLeave(room.watchers(one))
+        return undefined
+      }
       case 'join':
         rooms.join(order.change)
         return undefined
@@ -170,6 +177,7 @@ export function createFanout(deps: {
       data.watching = userIds
       void socket.join(userIds.map(room.watchers))
     },
+    unwatch: (pair) => void everywhere({ kind: 'unwatch', pair }),
     isInRoom: (userId, conversationId) => rooms.isIn(userId, conversationId),
     closeSessions: (sessionIds) => void everywhere({ kind: 'close-sessions', sessionIds }),
     closeUsers(userIds, { event, payload }) {

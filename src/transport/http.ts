@@ -16,9 +16,10 @@ import type { Metrics } from '../kernel/metrics.ts'
 import type { Operation, RequestFacts, Route } from '../kernel/operation.ts'
 import type { Authentication } from '../kernel/ports.ts'
 import { CookieRefusal, Reply } from '../kernel/reply.ts'
-import type { Executor } from './executor.ts'
+import { admit, type Executor } from './executor.ts'
 import type { LimitState } from './rate-limits.ts'
 import { answer, setCookies } from './replies.ts'
+import { answerEarly, createUploads, type Receiving } from './uploads.ts'
 
 /** As for socket commands: the longest text fits, with room for escapes. */
 const maxBody = '256kb'
@@ -29,7 +30,7 @@ export interface Readiness {
   checks: Record<string, string>
 }
 
-type Answering = Request & { requestId?: string; authentication?: Pick<Authentication, 'actor'> }
+type Answering = Receiving & { requestId?: string; authentication?: Pick<Authentication, 'actor'> }
 
 /** The REST side: routes of operations, health, metrics and the API documents. */
 export function createHttp(deps: {
@@ -41,6 +42,8 @@ export function createHttp(deps: {
   trustProxy: number
   /** Where clients reach the server, as far as the operator has said. */
   publicUrl?: string | undefined
+  /** A folder for files that are being received. */
+  scratch: string
   readiness(): Promise<Readiness>
   metrics: Metrics
   log: Logger
@@ -81,10 +84,15 @@ export function createHttp(deps: {
   const json = express.json({ limit: maxBody, strict: true })
   // unpacked it would not be what was signed
   const raw = express.raw({ limit: maxBody, type: () => true, inflate: false })
+  const uploads = createUploads(deps)
+  const parsersOf = ({ body, operation }: Route): RequestHandler[] => {
+    if (body === undefined) return [json]
+    return body === 'raw' ? [raw] : [admitting(operation), uploads.receiver(body.file.maxBytes)]
+  }
   for (const route of deps.routes) {
     const { operation, method, path } = route
-    const parser = route.body === 'raw' ? raw : json
-    const before = operation.access === 'user' ? [deps.bearerAuthentication, parser] : [parser]
+    const before = [...(operation.access === 'user' ? [deps.bearerAuthentication] : []), ...parsersOf(route)]
+    if (takesFile(route)) before.unshift(markReceiving)
     app[method](`/v1${path}`, ...before, serve(route, operation))
   }
 
@@ -100,15 +108,17 @@ export function createHttp(deps: {
     return async (req: Answering, res) => {
       // tokens and what only one person may see: not for caches, unless the operation says otherwise
       res.set('Cache-Control', 'no-store')
-      const body = route.body === 'raw' ? {} : bodyOf(req)
+      const body = route.body === undefined ? bodyOf(req) : {}
       const input = { ...body, ...(method === 'get' && readQuery(req.query)), ...req.params }
-      const { data, limit } = await executor.execute(operation, input, {
-        requestId: req.requestId as string,
-        ip: req.ip ?? '',
-        userAgent: req.get('user-agent'),
-        request: factsOf(req, route),
-        ...(req.authentication && { actor: req.authentication.actor }),
-      })
+      const { data, limit } = await executor
+        .execute(operation, input, {
+          requestId: req.requestId as string,
+          ip: req.ip ?? '',
+          userAgent: req.get('user-agent'),
+          request: factsOf(req, route),
+          ...(req.authentication && { actor: req.authentication.actor }),
+        })
+        .finally(() => req.received?.remove())
       if (limit) setLimitHeaders(res, limit)
       const reply = data instanceof Reply ? data : new Reply(data, {})
       await answer(res, route, reply, { secure: isSecure(req), log })
@@ -116,10 +126,26 @@ export function createHttp(deps: {
   }
 }
 
-const factsOf = (req: Request, route: Route): RequestFacts => ({
+const takesFile = ({ body }: Route): boolean => typeof body === 'object'
+
+const markReceiving: RequestHandler = (req: Receiving, _res, next) => {
+  req.takesFile = true
+  next()
+}
+
+/** For bodies that are long: nothing is read for whoever is not let in. */
+function admitting(operation: Operation): RequestHandler {
+  return (req: Answering, _res, next) => {
+    if (operation.access === 'user') admit(req.authentication?.actor, operation)
+    next()
+  }
+}
+
+const factsOf = (req: Receiving, route: Route): RequestFacts => ({
   header: (name) => req.get(name),
   cookie: (name) => parseCookie(req.get('cookie') ?? '')[name],
   ...(route.body === 'raw' && { rawBody: Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0) }),
+  ...(req.received && { file: req.received.file }),
 })
 
 function bodyOf(req: Request): Record<string, unknown> {
@@ -182,21 +208,20 @@ function answerProblem(log: Logger, isSecure: (req: Request) => boolean): ErrorR
       setLimitHeaders(res, { limit: Number(limit), remaining: Number(remaining), resetSeconds: retryAfterSeconds })
     }
     if (problem.status === 401) res.set('WWW-Authenticate', 'Bearer')
-    res
-      .status(problem.status)
-      .type('application/problem+json')
-      .send(
-        JSON.stringify({
-          type: `urn:kintsugi:error:${problem.code}`,
-          title: problem.code.replaceAll('_', ' '),
-          status: problem.status,
-          code: problem.code,
-          detail: problem.message,
-          ...(problem.errors && { errors: problem.errors }),
-          ...details,
-          requestId: req.requestId,
-        }),
-      )
+    res.status(problem.status).type('application/problem+json')
+    const body = JSON.stringify({
+      type: `urn:kintsugi:error:${problem.code}`,
+      title: problem.code.replaceAll('_', ' '),
+      status: problem.status,
+      code: problem.code,
+      detail: problem.message,
+      ...(problem.errors && { errors: problem.errors }),
+      ...details,
+      requestId: req.requestId,
+    })
+    // a file is long: neither is it read to its end for nothing, nor must it keep the answer from arriving
+    if (req.takesFile && !req.complete) answerEarly(req, res, body)
+    else res.send(body)
   }
 }
 

@@ -21,6 +21,8 @@ const problem = z
     required: z.int().optional().meta({ description: 'Credits that it takes, with `insufficient_credits`.' }),
     available: z.int().optional().meta({ description: 'Credits that are free, with `insufficient_credits`.' }),
     resetAt: z.iso.datetime().optional().meta({ description: 'When the window ends, with `quota_exceeded`.' }),
+    usedBytes: z.int().optional().meta({ description: 'Bytes in use, with `quota_exceeded` at an upload.' }),
+    quotaBytes: z.int().optional().meta({ description: 'Bytes that there are, with `quota_exceeded` at an upload.' }),
     requestId: z.string().meta({ description: 'Names the request in the logs of the server.' }),
   })
   .meta({ id: 'Problem' })

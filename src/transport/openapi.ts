@@ -94,7 +94,7 @@ function request(route: Route, input: Json): { parameters: Json[]; requestBody?:
     ...(route.idempotent ? [idempotencyKey] : []),
     ...Object.entries(route.headers ?? {}).map(([name, description]) => headerParameter(name, description)),
   ]
-  if (route.body === 'raw') return { parameters, requestBody: rawBody }
+  if (route.body) return { parameters, requestBody: route.body === 'raw' ? rawBody : fileForm }
   if (route.method === 'get' || others.length === 0) return { parameters }
 
   const needed = others.filter((name) => required.has(name))
@@ -130,21 +130,50 @@ const rawBody: Json = {
   content: { '*/*': { schema: {} } },
 }
 
-const meanings = { 200: 'Done', 201: 'Created', 202: 'Under way', 204: 'Done', 302: 'Leads on to `Location`' }
+const fileForm: Json = {
+  required: true,
+  description: 'A form with one file, and nothing else.',
+  content: {
+    'multipart/form-data': {
+      schema: {
+        type: 'object',
+        properties: { file: { type: 'string', format: 'binary' } },
+        required: ['file'],
+        additionalProperties: false,
+      },
+    },
+  },
+}
 
-/** A GET that answers 202 is to be asked again: it answers 200 once the work is done. */
+const meanings = {
+  ...{ 200: 'Done', 201: 'Created', 202: 'Under way', 204: 'Done', 302: 'Leads on to `Location`' },
+  ...{
+    206: 'The range that was asked for',
+    304: 'What is there already is still right',
+    416: 'There is no such range',
+  },
+}
+
+/**
+ * A GET that answers 202 is to be asked again: it answers 200 once the work is done. One that reads `Range` and
+ * `If-None-Match` answers as HTTP has it.
+ */
 function successes(route: Route, schemas: Schemas): Json {
   const { operation, method, status = 200 } = route
   const isAskedAgain = method === 'get' && status === 202
   const hasBody = status !== 204 && status !== 302
+  const reads = (header: string): boolean => Object.hasOwn(route.headers ?? {}, header)
   const content = hasBody && { content: contentOf(route, schemas) }
   const names = ['X-Request-Id', ...(operation.limit ? limitHeaders : []), ...(status === 302 ? ['Location'] : [])]
   const leadsOn = route.redirects && { 302: { description: meanings[302], headers: refs([...names, 'Location']) } }
+  const withContent = [
+    ...(isAskedAgain ? ([200, 202] as const) : [status]),
+    ...(reads('Range') ? ([206] as const) : []),
+  ]
+  const without = [...(reads('If-None-Match') ? ([304] as const) : []), ...(reads('Range') ? ([416] as const) : [])]
   return Object.fromEntries([
-    ...(isAskedAgain ? ([200, 202] as const) : [status]).map((one) => [
-      one,
-      { description: meanings[one], headers: refs(names), ...content },
-    ]),
+    ...withContent.map((one) => [one, { description: meanings[one], headers: refs(names), ...content }]),
+    ...without.map((one) => [one, { description: meanings[one], headers: refs(names) }]),
     ...Object.entries(leadsOn ?? {}),
   ])
 }

@@ -21,9 +21,10 @@ export async function answer(
     res.set(headers)
     setCookies(res, cookies, secure)
   }
-  if (stream) return sendStream(stream, res, writeHead, log)
+  if (stream && res.req.method !== 'HEAD') return sendStream(stream, res, writeHead, log)
+  stream?.destroy()
   writeHead()
-  if (hasNoBody(res.statusCode)) res.end()
+  if (stream || hasNoBody(res.statusCode)) res.end()
   else if (route.produces) res.send(data)
   else res.json(asList(route.method, data))
 }

@@ -1,6 +1,9 @@
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { RequestHandler } from 'express'
 import { pino } from 'pino'
 import { createMetrics } from '../../src/kernel/metrics.ts'
@@ -16,7 +19,10 @@ export async function serveHttp(deps: {
   corsOrigins?: string[]
   trustProxy?: number
   publicUrl?: string
+  /** A folder for files that are being received; unless given, one that goes with the server. */
+  scratch?: string
 }) {
+  const scratch = await mkdtemp(join(tmpdir(), 'kintsugi-http-'))
   const logged: string[] = []
   const log = pino({}, { write: (line: string) => logged.push(line) })
   const metrics = createMetrics()
@@ -25,6 +31,7 @@ export async function serveHttp(deps: {
     createHttp({
       corsOrigins: [],
       trustProxy: 0,
+      scratch,
       ...deps,
       executor: createExecutor({ rateLimits, metrics, log }),
       docs: (_req, _res, next) => next(),
@@ -49,6 +56,7 @@ export async function serveHttp(deps: {
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
+      await rm(scratch, { recursive: true, force: true })
     },
   }
 }

@@ -168,7 +168,7 @@ describe('the OpenAPI document', () => {
     const send = 'POST /v1/conversations/{conversationId}/messages'
     assert.deepEqual(statusesOf(send), [201, 400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503])
     assert.deepEqual(codesOf(send, 401), ['unauthenticated', 'token_expired'])
-    assert.deepEqual(codesOf(send, 403), ['banned'])
+    assert.deepEqual(codesOf(send, 403), ['banned', 'forbidden'])
     assert.deepEqual(codesOf(send, 409), ['idempotency_conflict'])
     assert.deepEqual(codesOf('POST /v1/conversations', 409), ['conflict'])
     assert.deepEqual(codesOf('POST /v1/admin/users/{userId}/ban', 403), ['banned', 'forbidden'])
@@ -228,6 +228,23 @@ describe('the OpenAPI document', () => {
     assert.deepEqual(headersOf('POST /v1/billing/subscription/cancel'), [])
   })
 
+  test('takes a file as the form that it comes in, and gives one whole, in part, or not again', () => {
+    const form = at(operationOf('POST /v1/uploads'), '#/requestBody/content/multipart~1form-data/schema')
+    assert.deepEqual(form.properties, { file: { type: 'string', format: 'binary' } })
+    assert.deepEqual(codesOf('POST /v1/uploads', 413), ['payload_too_large'])
+    const download = operationOf('GET /v1/media/{attachmentId}/{variant}')
+    const statuses = Object.entries(download.responses as Record<string, Json>).filter(([status]) => status < '400')
+    assert.deepEqual(
+      statuses.map(([status, { content }]) => [status, Object.keys(content ?? {})]),
+      [
+        ['200', ['*/*']],
+        ['206', ['*/*']],
+        ['304', []],
+      ],
+    )
+    assert.ok(at(download, '#/responses/416').description)
+  })
+
   test('calls the rows of every list items', () => {
     const list = at(operationOf('GET /v1/conversations'), '#/responses/200/content/application~1json')
     assert.deepEqual(Object.keys(at(list, '#/schema/properties')), ['items', 'nextCursor'])
@@ -267,7 +284,7 @@ describe('the examples', () => {
       const given = output instanceof z.ZodUnknown ? undefined : output.safeParse(example.output)
       assert.ok(given?.success !== false, `${name}: ${given?.error?.message}`)
       for (const code of errors) assert.ok(code in errorStatus, `${name}: ${code}`)
-      if (body === 'raw') assert.deepEqual(input.safeParse({}).data, {}, `${name} reads bytes and has an input besides`)
+      if (body) assert.deepEqual(input.safeParse({}).data, {}, `${name} reads bytes and has an input besides`)
     }
   })
 
@@ -295,7 +312,7 @@ describe('the examples', () => {
             ...(example === undefined ? [] : [example]),
             ...Object.values(examples as Record<string, Json>).map(({ value }) => value),
           ]
-          const hasNone = /^(\*\/\*|application\/zip)$/.test(type) || path === '/metrics'
+          const hasNone = /^(\*\/\*|application\/zip|multipart\/form-data)$/.test(type) || path === '/metrics'
           assert.ok(hasNone || values.length > 0, `${name} has no example: ${where}`)
           const home = where[0] === 'components' ? where : [...place, ...where]
           for (const value of values) assert.equal(check(value, ...home, 'content', type, 'schema'), '', name)

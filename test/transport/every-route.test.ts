@@ -15,7 +15,9 @@ import type { Session } from '../../src/identity/identity.contract.ts'
 import type { ExportJob } from '../../src/identity/own-data.contract.ts'
 import type { LoginSession } from '../../src/identity/sessions.contract.ts'
 import type { StaffUser } from '../../src/identity/staff.contract.ts'
+import type { Attachment } from '../../src/media/media.contract.ts'
 import type { Conversation, Message, Sent, SyncOutput } from '../../src/messenger/messenger.contract.ts'
+import type { Story } from '../../src/stories/stories.contract.ts'
 import { unzip } from '../support/archive.ts'
 import { createDatabase } from '../support/backend.ts'
 import { codeIn, linkIn, parseMail, type ReceivedMail, until } from '../support/mail.ts'
@@ -210,7 +212,8 @@ test('logins go on, are listed and end', async () => {
 
 test('people are seen, found and changed', async () => {
   await api.ok('GET /v1/me', { as: ada })
-  await api.ok('PATCH /v1/me', { as: ada, body: { displayName: 'Ada, Countess', avatarId: nobody } })
+  await api.ok('PATCH /v1/me', { as: ada, body: { displayName: 'Ada, Countess', avatarId: null } })
+  await api.refused('PATCH /v1/me', 'unprocessable', { as: ada, body: { avatarId: nobody } })
   await api.ok('GET /v1/me', { as: ada })
   await api.refused('PATCH /v1/me', 'conflict', { as: ada, body: { username: 'BEN' } })
   await api.ok('GET /v1/users', { as: ben, query: { query: 'ad', limit: '5' } })
@@ -574,6 +577,74 @@ test('people earn by whom they bring, and have it paid out', async () => {
   })
   await api.ok('GET /v1/referrals/withdrawals', { as: ada })
   await api.refused('GET /v1/referrals/withdrawals', 'unauthenticated')
+})
+
+test('people send files, fetch them, and take them back', async () => {
+  const upload = 'POST /v1/uploads'
+  const file = new File(['a few words'], 'words.txt', { type: 'text/plain' })
+  const { body: kept } = await api.ok<Attachment>(upload, { as: ada, file })
+  await api.ok(upload, { as: ada, file })
+  await api.refused(upload, 'unauthenticated', { file })
+  await api.refused(upload, 'unsupported_media', { as: ada, body: { file: 'a few words' } })
+  await api.refused(upload, 'unsupported_media', { as: ada, file: new File(['x'], 'x.png', { type: 'image/png' }) })
+  await api.ok('GET /v1/me/storage', { as: ada })
+  await api.refused('GET /v1/me/storage', 'unauthenticated')
+
+  const one = '/v1/attachments/{attachmentId}'
+  const path = { attachmentId: kept.id }
+  const { body: again } = await api.ok<Attachment>(`GET ${one}`, { as: ada, path })
+  await api.refused(`GET ${one}`, 'not_found', { as: ben, path })
+
+  const download = 'GET /v1/media/{attachmentId}/{variant}'
+  const given = new URL(again.url)
+  const address = {
+    path: { ...path, variant: 'original' },
+    query: Object.fromEntries(given.searchParams) as Record<string, string>,
+  }
+  const { body: bytes } = await api.ok<Buffer>(download, address)
+  assert.equal(bytes.toString(), 'a few words')
+  await api.ok(download, { ...address, headers: { Range: 'bytes=0-3' } })
+  await api.refused(download, 'not_found', { ...address, path: { ...path, variant: 'thumbnail' } })
+
+  await api.refused(`DELETE ${one}`, 'not_found', { as: ben, path })
+  await api.ok(`DELETE ${one}`, { as: ada, path })
+})
+
+test('people tell stories, and block each other', async () => {
+  const stories = '/v1/stories'
+  const { body: story } = await api.ok<Story>(`POST ${stories}`, { as: ada, body: { caption: 'Engines' } })
+  await api.refused(`POST ${stories}`, 'unprocessable', { as: ada, body: { attachmentId: nobody } })
+  await api.ok(`GET ${stories}`, { as: ben, query: { limit: '5' } })
+  await api.refused(`GET ${stories}`, 'invalid_request', { as: ben, query: { cursor: 'x' } })
+  const one = `${stories}/{storyId}`
+  const path = { storyId: story.id }
+  const none = { storyId: nobody }
+  await api.ok(`GET ${one}`, { as: ben, path })
+  await api.refused(`GET ${one}`, 'not_found', { as: admin, path })
+  await api.ok(`POST ${one}/views`, { as: ben, path })
+  await api.refused(`POST ${one}/views`, 'not_found', { as: ben, path: none })
+  await api.ok(`POST ${one}/reactions`, { as: ben, path, body: { emoji: '🎉' } })
+  await api.refused(`POST ${one}/reactions`, 'unprocessable', { as: ada, path, body: { emoji: '🎉' } })
+  await api.ok(`GET ${one}/views`, { as: ada, path })
+  await api.refused(`GET ${one}/views`, 'not_found', { as: ben, path })
+  await api.ok(`GET ${one}`, { as: ben, path })
+  await api.ok(`DELETE ${one}/reactions`, { as: ben, path })
+  await api.refused(`DELETE ${one}/reactions`, 'not_found', { as: ben, path: none })
+  const reply = { clientId: 'reply', content: 'Lovely' }
+  await api.ok(`POST ${one}/replies`, { as: ben, path, body: reply })
+  await api.refused(`POST ${one}/replies`, 'idempotency_conflict', { as: ben, path, body: { ...reply, content: 'x' } })
+  await api.refused(`DELETE ${one}`, 'not_found', { as: ben, path })
+  await api.ok(`DELETE ${one}`, { as: ada, path })
+
+  const block = '/v1/me/blocks/{userId}'
+  const whom = { userId: ben.user.id }
+  await api.ok(`POST ${block}`, { as: ada, path: whom })
+  await api.refused(`POST ${block}`, 'not_found', { as: ada, path: { userId: nobody } })
+  await api.refused(`POST ${block}`, 'unprocessable', { as: ben, path: whom })
+  await api.ok('GET /v1/me/blocks', { as: ada, query: { limit: '5' } })
+  await api.refused('GET /v1/me/blocks', 'invalid_request', { as: ada, query: { cursor: 'x' } })
+  await api.ok(`DELETE ${block}`, { as: ada, path: whom })
+  await api.refused(`DELETE ${block}`, 'unauthenticated', { path: whom })
 })
 
 test('people take their data with them, and go', async () => {
