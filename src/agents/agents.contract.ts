@@ -58,6 +58,7 @@ const begun = z.object({ id: p.id, seq: p.position, ...changed }).meta({ id: 'St
 
 const profile = {
   displayName: p.text(64).refine((value) => value.trim() !== '', 'must not be blank'),
+  avatarId: p.id.meta({ description: 'An image that you uploaded.' }),
   description: p.text(1000),
   modelId: p.text(100).min(1),
   systemPrompt: p.text(p.maxContentLength),
@@ -132,6 +133,7 @@ export const agentsContract = {
       kind: z.enum(['built_in', 'external']),
       username: p.username,
       ...{ displayName: profile.displayName.optional(), description: profile.description.optional() },
+      avatarId: profile.avatarId.optional(),
       ...{ modelId: profile.modelId.optional(), systemPrompt: profile.systemPrompt.optional() },
       ...{ temperature: profile.temperature.optional(), maxOutputTokens: profile.maxOutputTokens.optional() },
       isPublic: profile.isPublic.default(false),
@@ -156,6 +158,7 @@ export const agentsContract = {
       .strictObject({
         agentId: p.id,
         displayName: profile.displayName.optional(),
+        avatarId: profile.avatarId.nullish(),
         description: profile.description.nullish(),
         modelId: profile.modelId.nullish(),
         systemPrompt: profile.systemPrompt.nullish(),

@@ -4,6 +4,7 @@ import { type Connection, type Database, run } from '../database/database.ts'
 import { decodeCursor, encodeCursor, keyId, keyTime, keyTimeOf } from '../kernel/cursors.ts'
 import { notFound, unprocessable } from '../kernel/errors.ts'
 import type { UserContext } from '../kernel/operation.ts'
+import type { Attachments, MediaUrls } from '../kernel/ports.ts'
 import type { Agent, Input, Output } from './agents.contract.ts'
 import { assertFits, maxAgents } from './agents.policy.ts'
 import { type AgentRow, agentColumns, presentAgent } from './agents.presenter.ts'
@@ -27,8 +28,14 @@ const listKey = z.tuple([keyTime, keyId])
  * Owns `agents`: what their owners make of them. Always holds: whoever changes an agent has locked its user's row, and whoever
  * makes one its owner's, so that an account that goes takes all of its agents along.
  */
-export function createAgentsService(deps: { database: Database; agentUsers: AgentUsers; models: Models }) {
-  const { database, agentUsers, models } = deps
+export function createAgentsService(deps: {
+  database: Database
+  attachments: Pick<Attachments, 'hold'>
+  urls: MediaUrls
+  agentUsers: AgentUsers
+  models: Models
+}) {
+  const { database, attachments, urls, agentUsers, models } = deps
 
   return {
     /** @throws AppError invalid_request for a cursor that is not of this list */
@@ -45,7 +52,7 @@ export function createAgentsService(deps: { database: Database; agentUsers: Agen
       const page = rows.slice(0, limit)
       const last = page.at(-1)
       return {
-        items: page.map((row) => presentAgent(row, actor.userId)),
+        items: page.map((row) => presentAgent(row, actor.userId, urls)),
         ...(rows.length > limit && last && { nextCursor: encodeCursor([last.place, last.id]) }),
       }
     },
@@ -56,18 +63,19 @@ export function createAgentsService(deps: { database: Database; agentUsers: Agen
         select ${agentColumns} from agents a join users u on u.id = a.user_id
         where u.id = ${agentId} and u.deleted_at is null and (a.owner_id = ${actor.userId} or u.private_to is null)`)
       if (!row) throw notFound('agent')
-      return presentAgent(row, actor.userId)
+      return presentAgent(row, actor.userId, urls)
     },
 
     /** @throws AppError conflict where the username is taken, not_found for a model that cannot be asked, unprocessable */
     async create(input: Input<'agent:create'>, { actor }: UserContext): Promise<Agent> {
-      const { kind, username, displayName = username, description, isPublic, ...asking } = input
+      const { kind, username, displayName = username, avatarId, description, isPublic, ...asking } = input
       assertFits(kind, asking)
       if (asking.modelId !== undefined) await models.requireUsable([asking.modelId])
       return database.transact(async (em) => {
         await assertHasRoom(em, actor.userId)
+        if (avatarId !== undefined) await attachments.hold(em, actor.userId, avatarId, ['image'])
         const privateTo = isPublic ? null : actor.userId
-        const id = await agentUsers.create(em, { username, displayName, privateTo })
+        const id = await agentUsers.create(em, { username, displayName, privateTo, avatarId })
         await run(
           em,
           sql`
@@ -76,19 +84,21 @@ export function createAgentsService(deps: { database: Database; agentUsers: Agen
             values (${id}, ${actor.userId}, ${kind}, ${description ?? null}, ${asking.modelId ?? null},
               ${asking.systemPrompt ?? null}, ${asking.temperature ?? null}, ${asking.maxOutputTokens ?? null})`,
         )
-        return readOwn(em, id, actor.userId)
+        return presentAgent(await read(em, id), actor.userId, urls)
       })
     },
 
     /** @throws AppError not_found for somebody else's agent and for a model that cannot be asked, unprocessable */
     async update(input: Input<'agent:update'>, { actor }: UserContext): Promise<Agent> {
-      const { agentId, displayName, isPublic, description, ...asking } = input
+      const { agentId, displayName, avatarId, isPublic, description, ...asking } = input
       const { modelId, systemPrompt, temperature, maxOutputTokens } = asking
       if (typeof modelId === 'string') await models.requireUsable([modelId])
       const { changed, afterCommit } = await database.transact(async (em) => {
         assertFits(await lockOwn(em, agentId, actor.userId), asking)
+        if (avatarId) await attachments.hold(em, actor.userId, avatarId, ['image'])
         const afterCommit = await agentUsers.update(em, agentId, {
           displayName,
+          avatarId,
           ...(isPublic !== undefined && { privateTo: isPublic ? null : actor.userId }),
         })
         await run(
@@ -101,10 +111,10 @@ export function createAgentsService(deps: { database: Database; agentUsers: Agen
               max_output_tokens = ${orAsItIs('max_output_tokens', maxOutputTokens)}
             where user_id = ${agentId}`,
         )
-        return { changed: await readOwn(em, agentId, actor.userId), afterCommit }
+        return { changed: await read(em, agentId), afterCommit }
       })
       await afterCommit()
-      return changed
+      return presentAgent(changed, actor.userId, urls)
     },
 
     /** @throws AppError not_found for somebody else's agent and for one that is deleted */
@@ -139,11 +149,11 @@ async function assertHasRoom(em: Connection, ownerId: string): Promise<void> {
   if (row && row.count >= maxAgents) throw unprocessable(`One person has at most ${maxAgents} agents.`)
 }
 
-async function readOwn(em: Connection, agentId: string, ownerId: string): Promise<Agent> {
+async function read(em: Connection, agentId: string): Promise<AgentRow> {
   const [row] = await run(
     em,
     sql<AgentRow>`select ${agentColumns} from agents a join users u on u.id = a.user_id where u.id = ${agentId}`,
   )
   if (!row) throw notFound('agent')
-  return presentAgent(row, ownerId)
+  return row
 }

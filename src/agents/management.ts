@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
 import type { createIdentity } from '../identity/index.ts'
 import type { DomainEvents } from '../kernel/domain-events.ts'
-import type { Fanout } from '../kernel/ports.ts'
+import type { Attachments, Fanout, MediaUrls } from '../kernel/ports.ts'
 import { createAgentKeys, createKeyAuthenticator } from './agent-keys.service.ts'
 import { agentsRoutes } from './agents.routes.ts'
 import { createAgentsService, type Models } from './agents.service.ts'
@@ -19,6 +19,8 @@ export function createManagement({
   ...rest
 }: {
   database: Database
+  attachments: Pick<Attachments, 'hold'>
+  urls: MediaUrls
   identity: Identity
   models: Models
   events: DomainEvents

@@ -2,7 +2,14 @@ import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import { inPages } from '../kernel/pages.ts'
 import type { ExportSection } from '../kernel/ports.ts'
-import { type AgentRow, agentColumns, type KeyRow, keyColumns, presentAgent, presentKey } from './agents.presenter.ts'
+import {
+  type AgentRow,
+  agentColumns,
+  type KeyRow,
+  keyColumns,
+  presentKey,
+  presentOwnAgent,
+} from './agents.presenter.ts'
 
 const pageSize = 200
 
@@ -16,7 +23,7 @@ export function agentsSections(database: Pick<Database, 'query'>): ExportSection
         const rows = await database.query(sql<AgentRow>`
           select ${agentColumns} from agents a join users u on u.id = a.user_id
           where a.owner_id = ${userId} order by a.user_id`)
-        for (const row of rows) yield presentAgent(row, userId)
+        for (const row of rows) yield presentOwnAgent(row)
       },
     },
     {

@@ -5,7 +5,8 @@ import { brokenUnique } from '../database/failures.ts'
 import type { AfterCommit, DomainEvents } from '../kernel/domain-events.ts'
 import { unprocessable } from '../kernel/errors.ts'
 import type { Actor } from '../kernel/operation.ts'
-import type { Fanout, Guesses, Jobs } from '../kernel/ports.ts'
+import type { Attachments, Fanout, Guesses, Jobs } from '../kernel/ports.ts'
+import { releaseAvatar } from './avatars.ts'
 import { lockProved, type Proof, proveIt } from './fresh-proof.ts'
 
 /** What of identity's is the user's alone. */
@@ -37,8 +38,9 @@ export function createAccountDeletion(deps: {
   fanout: Pick<Fanout, 'closeUsers'>
   jobs: Jobs
   guesses: Guesses
+  attachments: Pick<Attachments, 'release'>
 }) {
-  const { database, events, fanout, jobs, guesses } = deps
+  const { database, events, fanout, jobs, guesses, attachments } = deps
 
   const close = (userId: string): void =>
     fanout.closeUsers([userId], { event: 'notification', payload: { kind: 'account_deleted' } })
@@ -68,6 +70,9 @@ export function createAccountDeletion(deps: {
   async function end(em: Connection, userId: string, username: string): Promise<AfterCommit> {
     // first, so that subscribers can still read what goes
     const afterCommit = await events.publish(em, 'user.deleting', { userId })
+    const [avatar] = await run(em, sql<{ id: string | null }>`select avatar_id as id from users where id = ${userId}`)
+    const release = await releaseAvatar(em, attachments, avatar?.id ?? null)
+    await run(em, sql`delete from blocks where user_id = ${userId} or blocked_user_id = ${userId}`)
     for (const table of ownTables) await run(em, sql`delete from ${sql.table(table)} where user_id = ${userId}`)
     await run(
       em,
@@ -79,7 +84,10 @@ export function createAccountDeletion(deps: {
         where id = ${userId}`,
     )
     await closing.enqueue(em, { userId }, { startAfterSeconds: closeAgainSeconds })
-    return afterCommit
+    return async () => {
+      await afterCommit()
+      await release()
+    }
   }
 
   return {
@@ -109,15 +117,6 @@ export function createAccountDeletion(deps: {
       }
     },
   }
-}
-
-/**
- * Keeps these users from being deleted until the transaction ends, for what would else be tied to an account that goes at
- * this moment. Waits for a deletion that is under way; whether they are still there is to be asked after it, by a statement
- * of its own. It hinders nothing but deletions: writing a row that refers to a user takes the same lock.
- */
-export async function holdUsers(em: Connection, userIds: string[]): Promise<void> {
-  await run(em, sql`select from users where id = any (${userIds}::uuid[]) order by id for key share`)
 }
 
 /**

@@ -6,7 +6,8 @@ import type { AfterCommit, DomainEvents } from '../kernel/domain-events.ts'
 import { notFound } from '../kernel/errors.ts'
 import { newId } from '../kernel/ids.ts'
 import type { Context } from '../kernel/operation.ts'
-import type { Guesses } from '../kernel/ports.ts'
+import type { Attachments, Guesses, MediaUrls } from '../kernel/ports.ts'
+import { releaseAvatar } from './avatars.ts'
 import type { identityContract, Me, Session } from './identity.contract.ts'
 import { taken, wrongCredentials } from './identity.errors.ts'
 import { attemptLogin } from './login-guards.ts'
@@ -17,6 +18,8 @@ import { type AccountRow, presentMe } from './user.presenter.ts'
 
 interface AccountsDependencies {
   database: Database
+  attachments: Attachments
+  urls: MediaUrls
   sessions: Sessions
   events: DomainEvents
   hashing: Hashing
@@ -54,8 +57,8 @@ interface Face {
 const face = sql`select username, display_name as "displayName", avatar_id as "avatarId" from users`
 
 /** The columns of an AccountRow. */
-const account = sql`id, kind, username, email, display_name as "displayName", locale, role,
-  email_verified_at is not null as verified, created_at as "createdAt"`
+const account = sql`id, kind, username, email, display_name as "displayName", avatar_id as "avatarId", locale,
+  role, email_verified_at is not null as verified, created_at as "createdAt"`
 
 /**
  * Owns the accounts: `users` as their owners see and change them, and the proof of a password. Always holds: usernames and
@@ -63,7 +66,7 @@ const account = sql`id, kind, username, email, display_name as "displayName", lo
  * as argon2id hashes of exactly what was typed.
  */
 export function createAccounts(deps: AccountsDependencies) {
-  const { database, sessions, events, hashing, guesses, sendVerification } = deps
+  const { database, attachments, urls, sessions, events, hashing, guesses, sendVerification } = deps
 
   /**
    * Adds a person's account in the transaction, with all that later features add to it. What it returns besides is to be
@@ -102,7 +105,7 @@ export function createAccounts(deps: AccountsDependencies) {
       })
       const sendMail = await sendVerification(em, user.id)
       const tokens = await sessions.open(em, user.id, context)
-      return { session: { user: presentMe(user), ...tokens }, afterCommit, sendMail }
+      return { session: { user: presentMe(user, urls), ...tokens }, afterCommit, sendMail }
     }
     const { session, afterCommit, sendMail } = await refusingTaken(
       () => database.transact(work),
@@ -169,7 +172,7 @@ export function createAccounts(deps: AccountsDependencies) {
       if (renewed) await run(em, sql`update users set password_hash = ${renewed} where id = ${proved.id}`)
       return tokens
     })
-    return { user: presentMe(proved), ...tokens }
+    return { user: presentMe(proved, urls), ...tokens }
   }
 
   /** @throws AppError not_found where the account was deleted since the request was authenticated */
@@ -177,21 +180,23 @@ export function createAccounts(deps: AccountsDependencies) {
     const [row] = await database.query(sql<AccountRow>`
       select ${account} from users where id = ${userId} and deleted_at is null`)
     if (!row) throw notFound('account')
-    return presentMe(row)
+    return presentMe(row, urls)
   }
 
   /**
-   * Changes what is given and leaves the rest. The avatar's id is stored as it is.
-   * @throws AppError conflict where the username is taken, not_found
+   * Changes what is given and leaves the rest.
+   * @throws AppError conflict where the username is taken, unprocessable where the avatar is no image of the user's, not_found
    */
   async function update(userId: string, changes: Input<'me:update'>): Promise<Me> {
     const avatarId = changes.avatarId === undefined ? sql`avatar_id` : sql`${changes.avatarId}::uuid`
-    const { row, afterCommit } = await refusingTaken(() =>
+    const { row, afterwards } = await refusingTaken(() =>
       database.transact(async (em) => {
         const before = await single<Face>(
           em,
           sql`${face} where id = ${userId} and deleted_at is null for no key update`,
         )
+        const avatarChanges = changes.avatarId !== undefined && changes.avatarId !== before.avatarId
+        if (avatarChanges && changes.avatarId) await attachments.hold(em, userId, changes.avatarId, ['image'])
         const isSeen = (['username', 'displayName', 'avatarId'] as const).some(
           (field) => changes[field] !== undefined && changes[field] !== before[field],
         )
@@ -207,11 +212,14 @@ export function createAccounts(deps: AccountsDependencies) {
             where id = ${userId}
             returning ${account}`,
         )
-        return { row, afterCommit: isSeen ? await events.publish(em, 'user.changed', { userId }) : undefined }
+        const afterwards: AfterCommit[] = []
+        if (isSeen) afterwards.push(await events.publish(em, 'user.changed', { userId }))
+        if (avatarChanges) afterwards.push(await releaseAvatar(em, attachments, before.avatarId))
+        return { row, afterwards }
       }),
     )
-    await afterCommit?.()
-    return presentMe(row)
+    for (const afterCommit of afterwards) await afterCommit()
+    return presentMe(row, urls)
   }
 
   return { create, register, login, get, update }

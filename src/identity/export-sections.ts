@@ -35,6 +35,18 @@ export function identitySections(database: Pick<Database, 'query'>): ExportSecti
           from user_preferences where user_id = ${userId}`),
     },
     {
+      name: 'blocks',
+      about: 'Whom you have blocked, and when.',
+      rows: (userId) =>
+        inPages<{ userId: string }>((after) =>
+          database.query(sql`
+            select b.blocked_user_id as "userId", u.username, ${timeOf('b.created_at')} as "createdAt"
+            from blocks b join users u on u.id = b.blocked_user_id
+            where b.user_id = ${userId} ${after ? sql`and b.blocked_user_id > ${after.userId}` : sql``}
+            order by b.blocked_user_id limit ${pageSize}`),
+        ),
+    },
+    {
       name: 'identities',
       about: 'Other services by which you log in, and what they said of you.',
       rows: (userId) =>

@@ -8,7 +8,7 @@ export const user = z
     kind: z.enum(['human', 'agent']),
     username: z.string(),
     displayName: z.string(),
-    avatarUrl: z.string().optional(),
+    avatarUrl: z.string().optional().meta({ description: 'Good for some minutes, as all addresses of media.' }),
   })
   .meta({ id: 'User' })
 
@@ -141,11 +141,11 @@ export const identityContract = {
         displayName: displayName.optional(),
         username: p.username.optional(),
         locale: locale.optional(),
-        avatarId: p.id.nullable().optional().meta({ description: "An attachment's id; null takes the avatar away." }),
+        avatarId: p.id.nullable().optional().meta({ description: 'An image that you uploaded; null takes it away.' }),
       })
       .refine((input) => Object.keys(input).length > 0, 'give at least one field to change'),
     output: me,
-    errors: ['conflict', 'not_found'],
+    errors: ['conflict', 'not_found', 'unprocessable'],
     example: { input: { displayName: 'Ada, Countess' }, output: { ...ownAda, displayName: 'Ada, Countess' } },
   },
   'user:search': {

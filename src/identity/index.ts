@@ -1,13 +1,25 @@
 import type { Logger } from 'pino'
 import type { Connection, Database } from '../database/database.ts'
 import type { DomainEvents } from '../kernel/domain-events.ts'
-import type { Fanout, Guesses, Jobs, Mailer, OpenIdClient, OpenIdProvider } from '../kernel/ports.ts'
+import type {
+  Attachments,
+  Fanout,
+  Guesses,
+  Jobs,
+  Mailer,
+  MediaUrls,
+  OpenIdClient,
+  OpenIdProvider,
+} from '../kernel/ports.ts'
 import { tokenKey } from './access-token.ts'
-import { createAccountDeletion, holdUsers } from './account-deletion.service.ts'
+import { createAccountDeletion } from './account-deletion.service.ts'
 import { createAccounts } from './accounts.service.ts'
 import { createAgentUsers } from './agent-users.ts'
 import { createAppointment } from './appointment.ts'
 import { createAuthenticator } from './authenticator.ts'
+import { declareAvatars } from './avatars.ts'
+import { blocksRoutes } from './blocks.routes.ts'
+import { createBlocks } from './blocks.service.ts'
 import { emailRoutes } from './email.routes.ts'
 import { createEmails } from './emails.service.ts'
 import { identityEvents } from './events.contract.ts'
@@ -15,6 +27,7 @@ import { createExternalLoginRoutes } from './external-logins.ts'
 import { identityRoutes } from './identity.routes.ts'
 import { createBearerAuthentication } from './jwt.strategy.ts'
 import { createMails } from './mails.ts'
+import { holdMeeting } from './meeting.ts'
 import { createOneTimeCodes } from './one-time-codes.ts'
 import { createOwnData } from './own-data.ts'
 import { createHashing } from './password.ts'
@@ -27,8 +40,12 @@ import { createStaff } from './staff.service.ts'
 import { defineTidying } from './tidy.ts'
 import { createUsers } from './users.service.ts'
 
+export { isUnblocked } from './meeting.ts'
+
 interface IdentityDependencies {
   database: Database
+  attachments: Attachments
+  urls: MediaUrls
   config: {
     jwtSecret: string
     accessTokenSeconds: number
@@ -62,14 +79,15 @@ export function createIdentity(deps: IdentityDependencies) {
   const emails = createEmails({ ...deps, codes, mails })
   const passwords = createPasswords({ ...deps, hashing, sessions, codes, mails })
   const accounts = createAccounts({ ...deps, sessions, hashing, sendVerification: emails.sendVerification })
-  const users = createUsers(database)
+  const users = createUsers(database, deps.urls)
+  declareAvatars(deps)
   const deletion = createAccountDeletion(deps)
   const ownData = createOwnData({ ...deps, deletion })
   const bans: ((userId: string) => Promise<void>)[] = []
   const { authenticate, liveSessions, accept } = createAuthenticator(database, key, log)
 
   async function activeAmong(em: Connection, userIds: string[], viewerId: string): Promise<Set<string>> {
-    await holdUsers(em, userIds)
+    await holdMeeting(em, userIds, viewerId)
     return users.activeAmong(em, userIds, viewerId)
   }
 
@@ -79,6 +97,7 @@ export function createIdentity(deps: IdentityDependencies) {
       ...emailRoutes({ emails, passwords }),
       ...createExternalLoginRoutes({ ...deps, accounts, sessions, mails }),
       ...identityRoutes({ accounts, users }),
+      ...blocksRoutes(createBlocks(deps)),
       ...preferencesRoutes(database),
       ...staffRoutes(createStaff({ ...deps, sessions, bans })),
       ...ownData.routes,
@@ -90,8 +109,8 @@ export function createIdentity(deps: IdentityDependencies) {
     /** What later features ask of users. */
     users: {
       /**
-       * Which of these exist, are neither deleted nor banned, and may be met by the viewer; and none of them is deleted before
-       * the transaction ends.
+       * Which of these exist, are neither deleted nor banned, and may be met by the viewer, without a block between them; and
+       * that stays so until the transaction ends, but for bans.
        */
       activeAmong,
       touchLastSeen: users.touchLastSeen,

@@ -5,7 +5,7 @@ import { type Connection, type Database, run } from '../database/database.ts'
 import { decodeCursor, encodeCursor } from '../kernel/cursors.ts'
 import { forbidden, notFound, unprocessable } from '../kernel/errors.ts'
 import type { UserContext } from '../kernel/operation.ts'
-import type { Fanout, Jobs } from '../kernel/ports.ts'
+import type { Fanout, Jobs, MediaUrls } from '../kernel/ports.ts'
 import { text } from '../kernel/primitives.ts'
 import type { Sessions } from './sessions.service.ts'
 import type { StaffUser, staffContract } from './staff.contract.ts'
@@ -15,6 +15,7 @@ import { escapeLike } from './users.service.ts'
 
 interface StaffDependencies {
   database: Database
+  urls: MediaUrls
   sessions: Pick<Sessions, 'endAll'>
   fanout: Pick<Fanout, 'closeUsers'>
   jobs: Jobs
@@ -26,7 +27,7 @@ interface StaffDependencies {
 type Input<Name extends keyof typeof staffContract> = z.output<(typeof staffContract)[Name]['input']>
 
 /** The columns of a StaffRow. */
-const columns = sql`id, kind, username, display_name as "displayName", email, role,
+const columns = sql`id, kind, username, display_name as "displayName", avatar_id as "avatarId", email, role,
   email_verified_at is not null as verified, banned_at as "bannedAt", ban_reason as "banReason",
   created_at as "createdAt", last_seen_at as "lastSeenAt", deleted_at as "deletedAt"`
 
@@ -42,7 +43,7 @@ const closeAgainSeconds = 5
  * What staff see of accounts and do about them. Who may act on whom is decided by the policy, on the roles as they are
  * under the locks of both rows: of two who act on each other at once, the second finds what the first has made of it.
  */
-export function createStaff({ database, sessions, fanout, jobs, bans, log }: StaffDependencies) {
+export function createStaff({ database, urls, sessions, fanout, jobs, bans, log }: StaffDependencies) {
   /** For the case that the node dies between the commit and its word to the others, or that a handshake was under way. */
   const closing = jobs.define<{ userId: string }>({
     name: 'user-banned',
@@ -79,7 +80,7 @@ export function createStaff({ database, sessions, fanout, jobs, bans, log }: Sta
     const page = rows.slice(0, limit)
     const last = page.at(-1)
     return {
-      items: page.map(presentStaffUser),
+      items: page.map((row) => presentStaffUser(row, urls)),
       ...(rows.length > limit && last && { nextCursor: encodeCursor([last.username.toLowerCase()]) }),
     }
   }
@@ -87,7 +88,7 @@ export function createStaff({ database, sessions, fanout, jobs, bans, log }: Sta
   async function get({ userId }: Input<'staff:user'>): Promise<StaffUser> {
     const [row] = await database.query(sql<StaffRow>`select ${columns} from users where id = ${userId}`)
     if (!row) throw notFound('user')
-    return presentStaffUser(row)
+    return presentStaffUser(row, urls)
   }
 
   /** Ends all logins and sockets of someone, and tells them why. A repeat keeps the time of the first ban. */
@@ -104,7 +105,7 @@ export function createStaff({ database, sessions, fanout, jobs, bans, log }: Sta
       log.warn({ err: error, userId }, 'what follows from a ban is not done yet; the job does it'),
     )
     log.info({ actorId: actor.userId, userId }, 'a user was banned')
-    return row
+    return presentStaffUser(row, urls)
   }
 
   async function unban({ userId }: Input<'staff:unban'>, { actor }: UserContext): Promise<StaffUser> {
@@ -114,7 +115,7 @@ export function createStaff({ database, sessions, fanout, jobs, bans, log }: Sta
       return change(em, userId, sql`banned_at = null, ban_reason = null`)
     })
     log.info({ actorId: actor.userId, userId }, 'the ban of a user was taken back')
-    return row
+    return presentStaffUser(row, urls)
   }
 
   async function setRole({ userId, role }: Input<'staff:set-role'>, { actor }: UserContext): Promise<StaffUser> {
@@ -125,7 +126,7 @@ export function createStaff({ database, sessions, fanout, jobs, bans, log }: Sta
       return { row: await change(em, userId, sql`role = ${role}`), before: target.role }
     })
     log.info({ actorId: actor.userId, userId, before, role }, 'the role of a user was changed')
-    return row
+    return presentStaffUser(row, urls)
   }
 
   return { list, get, ban, unban, setRole }
@@ -149,8 +150,8 @@ async function lockBoth(em: Connection, actorId: string, userId: string): Promis
   return { by, target }
 }
 
-async function change(em: Connection, userId: string, values: ReturnType<typeof sql>): Promise<StaffUser> {
+async function change(em: Connection, userId: string, values: ReturnType<typeof sql>): Promise<StaffRow> {
   const [row] = await run(em, sql<StaffRow>`update users set ${values} where id = ${userId} returning ${columns}`)
   if (!row) throw notFound('user')
-  return presentStaffUser(row)
+  return row
 }

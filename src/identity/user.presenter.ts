@@ -1,9 +1,10 @@
+import type { MediaUrls } from '../kernel/ports.ts'
 import type { Me, User } from './identity.contract.ts'
 import type { StaffUser } from './staff.contract.ts'
 import type { User as UserEntity } from './user.entity.ts'
 
 /** What the presenter reads of a user's row. */
-export type UserRow = Pick<UserEntity, 'id' | 'kind' | 'username' | 'displayName'>
+export type UserRow = Pick<UserEntity, 'id' | 'kind' | 'username' | 'displayName'> & { avatarId: string | null }
 
 /** What it reads of one's own; times as the driver gives them. */
 export type AccountRow = UserRow &
@@ -14,11 +15,14 @@ export type StaffRow = Omit<AccountRow, 'locale'> &
   Pick<UserEntity, 'banReason'> & { bannedAt: string | null; lastSeenAt: string | null; deletedAt: string | null }
 
 /** What anyone may see of a user. */
-export const presentUser = ({ id, kind, username, displayName }: UserRow): User => ({ id, kind, username, displayName })
+export const presentUser = ({ id, kind, username, displayName, avatarId }: UserRow, urls: MediaUrls): User => ({
+  ...{ id, kind, username, displayName },
+  ...(avatarId !== null && { avatarUrl: urls.of(avatarId, 'thumbnail') }),
+})
 
 /** What users see of their own account. */
-export const presentMe = (row: AccountRow): Me => ({
-  ...presentUser(row),
+export const presentMe = (row: AccountRow, urls: MediaUrls): Me => ({
+  ...presentUser(row, urls),
   ...(row.email !== null && { email: row.email }),
   emailVerified: row.verified,
   locale: row.locale,
@@ -27,8 +31,8 @@ export const presentMe = (row: AccountRow): Me => ({
 })
 
 /** What staff see of an account. */
-export const presentStaffUser = (row: StaffRow): StaffUser => ({
-  ...presentUser(row),
+export const presentStaffUser = (row: StaffRow, urls: MediaUrls): StaffUser => ({
+  ...presentUser(row, urls),
   ...(row.email !== null && { email: row.email }),
   emailVerified: row.verified,
   role: row.role,

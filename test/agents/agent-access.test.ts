@@ -23,10 +23,13 @@ const forPeople = [
 const forAgents = ['stream:start', 'stream:append', 'stream:finish', 'stream:fail']
 
 const routesForAll = [
+  'DELETE /v1/attachments/{attachmentId}',
+  'GET /v1/attachments/{attachmentId}',
   'GET /v1/conversations',
   'GET /v1/conversations/{conversationId}/messages',
   'POST /v1/conversations/{conversationId}/messages',
   'POST /v1/sync',
+  'POST /v1/uploads',
 ]
 
 let server: Backend

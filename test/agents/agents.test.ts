@@ -13,6 +13,7 @@ import { ask, connectAgent, makeAgent, makeKey } from '../support/agents.ts'
 import { type Backend, startBackend } from '../support/backend.ts'
 import { startIdentity } from '../support/identity.ts'
 import { join, type Person, register } from '../support/people.ts'
+import { isServed, upload } from '../support/uploads.ts'
 
 let server: Backend
 let owner: Person
@@ -125,6 +126,50 @@ describe('an agent', () => {
     })
     assert.deepEqual(heard, [[]])
     assert.equal(owner.heard.filter(({ event }) => event === 'user:changed').length, 1)
+  })
+
+  test('wears an image that its owner has uploaded, and nothing of others', async () => {
+    const image = async (person: Person) => (await upload(server.url, person.session.accessToken)).id
+    const [first, second, foreign] = [await image(owner), await image(owner), await image(stranger)]
+    const shown = ({ avatarUrl }: { avatarUrl?: string }) => avatarUrl?.split('/')[3]
+    const agent = await makeAgent(server.url, owner, { avatarId: first, isPublic: true })
+    assert.equal(shown(agent), first)
+    assert.ok(await isServed(server.url, agent.avatarUrl))
+    const [listed] = (await by(owner)<{ items: Agent[] }>('GET', '/agents?limit=1')).body.items
+    const { body: user } = await by(stranger)<User>('GET', `/users/${agent.id}`)
+    assert.deepEqual([shown(listed ?? {}), shown(user)], [first, first])
+
+    const change = (avatarId: string | null) => by(owner)('PATCH', `/agents/${agent.id}`, { avatarId })
+    const { id: file } = await upload(server.url, owner.session.accessToken, 'file')
+    for (const wrong of [foreign, file, randomUUID()]) {
+      await isRefused(change(wrong), 'unprocessable')
+      await isRefused(
+        by(owner)('POST', '/agents', { kind: 'external', username: name(), avatarId: wrong }),
+        'unprocessable',
+      )
+    }
+    await isRefused(by(stranger)('PATCH', `/agents/${agent.id}`, { avatarId: foreign }), 'not_found')
+
+    await owner.do('conversation:create', { type: 'direct', participantIds: [agent.id] })
+    const statusOf = async (id: string) => (await by(owner)('GET', `/attachments/${id}`)).status
+    assert.equal(shown((await change(second)).body), second)
+    await owner.hears('user:changed', ({ user }) => shown(user as unknown as { avatarUrl?: string }) === second)
+    await eventually('the first is gone', async () => (await statusOf(first)) === 404)
+    assert.equal(
+      (await by(owner)('PATCH', `/agents/${agent.id}`, { description: 'x' })).body.avatarUrl !== undefined,
+      true,
+    )
+    assert.equal((await change(null)).body.avatarUrl, undefined)
+    await owner.hears('user:changed', ({ user }) => {
+      const { userId, avatarUrl } = user as unknown as Partial<Agent> & { userId?: string }
+      return userId === agent.id && avatarUrl === undefined
+    })
+    await eventually('the second is gone', async () => (await statusOf(second)) === 404)
+
+    const third = await image(owner)
+    await change(third)
+    await by(owner)('DELETE', `/agents/${agent.id}`)
+    await eventually('it goes with the agent', async () => (await statusOf(third)) === 404)
   })
 
   test('is one of a list of its owner’s own, newest first, page by page', async () => {

@@ -9,6 +9,7 @@ import type { Session } from '../../src/identity/identity.contract.ts'
 import type { Actor } from '../../src/kernel/operation.ts'
 import type { Jobs } from '../../src/kernel/ports.ts'
 import { createDepartures } from '../../src/messenger/departures.ts'
+import { createDissolution } from '../../src/messenger/dissolution.ts'
 import { eventually, signIn } from '../faults/scene.ts'
 import { api, cast, connect, nextEvent, openDirect, openGroup, type Person, refuses, send } from '../messenger/scene.ts'
 import { type Backend, startBackend } from '../support/backend.ts'
@@ -599,6 +600,12 @@ function bareDepartures({ turnMs }: { turnMs?: number } = {}) {
         for (const { event, payload } of events) told.push({ event, payload: payload as Record<string, unknown> })
       },
     },
+    urls: { of: (id, variant) => `${id}/${variant}` },
+    dissolveIn: createDissolution({
+      database: identity.database,
+      attachments: { release: async () => () => {} },
+      jobs: { define: () => ({ enqueue: async () => () => {} }) } as unknown as Jobs,
+    }),
     log: pino({ level: 'silent' }),
     ...(turnMs !== undefined && { turnMs }),
   })

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { sql } from 'kysely'
 import { pino } from 'pino'
 import { createDataExports } from '../../src/identity/data-exports.service.ts'
 import type { ExportJob } from '../../src/identity/own-data.contract.ts'
+import { AppError } from '../../src/kernel/errors.ts'
 import type { Actor } from '../../src/kernel/operation.ts'
 import type { ExportSection, Jobs } from '../../src/kernel/ports.ts'
 import type { Reply } from '../../src/kernel/reply.ts'
@@ -115,6 +118,7 @@ describe('the file', () => {
     const names = [...files.texts.keys()].filter((name) => name !== 'README.txt')
     assert.deepEqual(names.toSorted(), [
       'activity.json',
+      'blocks.json',
       'conversations.json',
       'identities.json',
       'messages.json',
@@ -237,6 +241,117 @@ describe('an export', () => {
     const [stored] = await identity.database.query(sql<{ bytes: number }>`
       select sum(octet_length(content))::float8 as bytes from data_export_parts where export_id = ${jobId}`)
     assert.equal(stored?.bytes, bytes, 'parts of another attempt are left')
+  })
+
+  test('has the files of a section in a folder of their own, byte by byte, and leaves out what has gone since', async () => {
+    const actor = await newActor('collector')
+    const large = randomBytes(5_000_000)
+    const gone = Readable.from(
+      // biome-ignore lint/correctness/useYield: it fails before the first byte
+      (async function* (): AsyncGenerator<Buffer> {
+        throw new AppError('not_found', 'No such object.')
+      })(),
+    )
+    const order: string[] = []
+    const { exports, make, told } = bareExports([
+      {
+        ...sectionOf('media', async function* () {
+          yield { id: 'a' }
+        }),
+        async *files() {
+          yield { name: 'a-large.bin', content: Readable.from([large.subarray(0, 7), large.subarray(7)]) }
+          order.push('a is in')
+          yield { name: 'b-gone.bin', content: gone }
+          yield { name: 'c-empty.txt', content: Readable.from([]) }
+          yield { name: 'd-사진.txt', content: Readable.from([Buffer.from('the last one')]) }
+        },
+      },
+      sectionOf('rows', async function* () {
+        order.push('rows')
+        yield { id: 1 }
+      }),
+    ])
+    const { jobId } = await exports.request(actor.userId)
+    await make(jobId)
+    const { stream } = await exports.file(actor.userId, jobId)
+    const archive = await buffer(stream)
+    const { texts, json } = await unzip(archive)
+    const names = [
+      'README.txt',
+      'media.json',
+      'rows.json',
+      'media/a-large.bin',
+      'media/c-empty.txt',
+      'media/d-사진.txt',
+    ]
+    assert.deepEqual([...texts.keys()], names)
+    assert.deepEqual([json('media'), json('rows')], [[{ id: 'a' }], [{ id: 1 }]])
+    assert.equal(texts.get('media/a-large.bin'), large.toString())
+    assert.deepEqual([texts.get('media/c-empty.txt'), texts.get('media/d-사진.txt')], ['', 'the last one'])
+    assert.match(texts.get('README.txt') ?? '', /media\/\n {4}The files/)
+    assert.deepEqual(order, ['rows', 'a is in'], 'one after the other')
+    assert.deepEqual(
+      told.map(({ completed }) => completed),
+      [0, 1, 2, 2],
+    )
+  })
+
+  test('whose file breaks off fails, and lets go of the file', async () => {
+    const actor = await newActor('torn')
+    let isLetGo = false
+    const torn = async function* () {
+      try {
+        yield Buffer.alloc(100_000)
+        throw new Error('The disk fails.')
+      } finally {
+        isLetGo = true
+      }
+    }
+    const { exports, make } = bareExports([
+      {
+        ...sectionOf('media', async function* () {}),
+        async *files() {
+          yield { name: 'torn.bin', content: Readable.from(torn()) }
+        },
+      },
+    ])
+    const { jobId } = await exports.request(actor.userId)
+    await assert.rejects(make(jobId), /The disk fails/)
+    assert.ok(isLetGo)
+    assert.equal((await exports.request(actor.userId)).status, 'running')
+  })
+
+  test('that nobody waits for any more reads no further, and lets go of what it had opened', async () => {
+    const actor = await newActor('cancelled')
+    const letGo = gate()
+    let yielded = 0
+    const endless = async function* () {
+      try {
+        for (;;) {
+          // as a disk does, it lets others have their turn
+          await setImmediate()
+          yielded += 1
+          yield randomBytes(500_000)
+        }
+      } finally {
+        letGo.open()
+      }
+    }
+    const { exports, make } = bareExports([
+      {
+        ...sectionOf('media', async function* () {}),
+        async *files() {
+          yield { name: 'endless.bin', content: Readable.from(endless()) }
+        },
+      },
+    ])
+    const { jobId } = await exports.request(actor.userId)
+    const making = make(jobId)
+    await eventually('parts are there', async () => (await countOf('data_export_parts', jobId)) >= 2)
+    await identity.database.query(sql`delete from data_exports where id = ${jobId}`)
+    await making
+    await letGo.passed
+    assert.ok(yielded < 100, `${yielded} pieces were read`)
   })
 
   test('that fails is tried again, and given up after a quarter of an hour', async () => {

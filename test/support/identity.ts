@@ -11,6 +11,7 @@ import type { Mail } from '../../src/kernel/ports.ts'
 import { Reply } from '../../src/kernel/reply.ts'
 import { createGuesses } from '../../src/transport/guesses.ts'
 import { openTestDatabase } from './database.ts'
+import { noAttachments, plainUrls } from './no-media.ts'
 
 export const jwtSecret = randomBytes(32).toString('hex')
 
@@ -35,6 +36,8 @@ export async function startIdentity(
   const jobs = createJobs({ store: database.jobStore, log })
   const identity = createIdentity({
     database,
+    attachments: noAttachments,
+    urls: plainUrls,
     config: {
       jwtSecret,
       accessTokenSeconds: 900,
