@@ -209,6 +209,8 @@ export function createPump(deps: {
   return {
     open,
     release,
+    /** Looks at once whether something has ended what grows here. */
+    look: () => attempt(() => look([...entries.values()])),
     of: (messageId: string): Growing | undefined => entries.get(messageId),
     all: (): Growing[] => [...entries.values()],
   }

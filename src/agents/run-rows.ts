@@ -138,7 +138,7 @@ export interface Standing {
   epoch: number
   isRunning: boolean
   isStopped: boolean
-  /** The conversation was deleted, the message too, or the agent has left. */
+  /** The conversation was deleted or closed by a block, the message was deleted, or the agent has left. */
   isGone: boolean
   membersChange: number
 }
@@ -148,7 +148,7 @@ export async function standingsOf(database: Pick<Database, 'query'>, runs: Run[]
     sql<Standing>`
       select r.message_id as "messageId", r.epoch, r.status = 'running' as "isRunning",
         r.stop_requested_at is not null as "isStopped", c.members_change as "membersChange",
-        c.deleted_at is not null or m.deleted_at is not null or r.agent_id is not null and not exists (
+        c.deleted_at is not null or c.is_blocked or m.deleted_at is not null or r.agent_id is not null and not exists (
           select from participants p
           where p.conversation_id = r.conversation_id and p.user_id = r.agent_id and p.left_at is null
         ) as "isGone"

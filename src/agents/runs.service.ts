@@ -92,7 +92,7 @@ export function createRuns(deps: {
       const [anew] = plans.filter(({ clientId }) => clientId !== undefined)
       const held = anew
         ? await streams.lock(em, conversationId, anew.question.payer.id)
-        : await streams.hold(em, conversationId)
+        : await streams.holdToWrite(em, conversationId)
       const claimed = claims && (await claimIn(em, conversationId, claims))
       if (!held) return undefined
       const due: DuePlan[] = []

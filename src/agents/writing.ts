@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Meter, Models } from '../billing/index.ts'
 import type { Database } from '../database/database.ts'
+import type { DomainEvents } from '../kernel/domain-events.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { ModelProvider } from '../kernel/model-ports.ts'
 import type { Fanout } from '../kernel/ports.ts'
@@ -32,6 +33,7 @@ export interface WritingDependencies {
   }
   /** Tells a person's devices of the wallet. */
   tellWallet(userId: string): Promise<void>
+  events: DomainEvents
   fanout: Pick<Fanout, 'toUsers' | 'isInRoom'>
   nodeId: string
   /** Whether there may be other nodes. */
@@ -52,6 +54,7 @@ export function createWriting(deps: WritingDependencies) {
   const external = createExternalStreams({ ...shared, runs, pump })
   const reaper = createReaper({ ...shared, runs, pump, look: answers.look })
   messenger.onAsked(answers.look)
+  deps.events.on('user.blocked', async () => pump.look)
 
   return {
     commands: Object.values(runOperations({ control, external })),

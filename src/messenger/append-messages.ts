@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
-import type { ConversationEvent } from '../kernel/ports.ts'
+import type { ConversationEvent, MediaUrls } from '../kernel/ports.ts'
+import { type AttachmentFacts, presentAttachment } from '../media/index.ts'
 import { iso } from './message.presenter.ts'
 import type { Message } from './messenger.contract.ts'
 
@@ -12,8 +13,12 @@ export interface NewMessage {
   clientId: string
   /** SHA-256 of the input as it came, in hex. */
   clientHash: string
-  type: Message['type']
+  /** Follows from the attachments; given, it has to be that. */
+  type?: Message['type'] | undefined
   content: string
+  attachmentIds?: string[] | undefined
+  /** The story that it answers. */
+  storyId?: string | undefined
   replyToId?: string | undefined
   forward?: { conversationId: string; messageId: string } | undefined
   /** Lower-case usernames that the text mentions. */
@@ -22,16 +27,18 @@ export interface NewMessage {
   socketId?: string | undefined
 }
 
-/** What append_messages answers; see its migration. */
+/** What append_messages answers, as migrations/functions/append-messages.ts says. */
 export interface Outcome {
   at: string
   /** By n; 0 where it was not stored. */
   seqs: number[]
   changes: number[]
-  refused: [n: number, why: 'busy' | 'absent' | 'reply' | 'source'][]
+  types: Message['type'][]
+  refused: [n: number, why: 'busy' | 'absent' | 'reply' | 'source' | 'blocked' | 'attachment' | 'kind'][]
   repeated: { n: number; same: boolean; id: string; seq: number; change: number; at: string }[]
   replies: { n: number; id: string; seq: number; sender: string | null; excerpt: string }[]
-  forwards: { n: number; type: Message['type']; content: string; from: Message['forwardedFrom'] }[]
+  forwards: { n: number; content: string; from: Message['forwardedFrom'] }[]
+  attachments: { n: number; facts: AttachmentFacts[] }[]
   mentions: [n: number, userId: string][]
   members: Record<string, string>
   /** Conversations in which an agent may have to answer now. */
@@ -52,6 +59,8 @@ export async function append(database: Pick<Database, 'query'>, group: NewMessag
     reply: message.replyToId,
     source: message.forward && { conversation: message.forward.conversationId, id: message.forward.messageId },
     names: message.names,
+    attachments: message.attachmentIds,
+    story: message.storyId,
   }))
   const [row] = await database.query(
     sql<{ outcome: Outcome }>`select append_messages(${JSON.stringify(batch)}::json) as outcome`,
@@ -63,9 +72,11 @@ export async function append(database: Pick<Database, 'query'>, group: NewMessag
 export function createdEvents(
   group: NewMessage[],
   outcome: Outcome,
+  urls: MediaUrls,
 ): { messages: Map<number, Message>; events: ConversationEvent[] } {
   const replies = new Map(outcome.replies.map((reply) => [reply.n, reply]))
   const forwards = new Map(outcome.forwards.map((forward) => [forward.n, forward]))
+  const attachments = new Map(outcome.attachments.map(({ n, facts }) => [n, facts]))
   const mentions = Map.groupBy(outcome.mentions, ([n]) => n)
   const createdAt = iso(outcome.at)
 
@@ -77,6 +88,7 @@ export function createdEvents(
     if (!seq) continue
     const reply = replies.get(n)
     const forward = forwards.get(n)
+    const attached = attachments.get(n)
     const mentioned = mentions.get(n)
     const created: Message = {
       id: message.id,
@@ -86,8 +98,10 @@ export function createdEvents(
       clientId: message.clientId,
       senderId: message.senderId,
       role: 'user',
-      type: forward?.type ?? message.type,
+      type: outcome.types[n] as Message['type'],
       content: forward?.content ?? message.content,
+      ...(attached && { attachments: attached.map((facts) => presentAttachment(facts, urls)) }),
+      ...(message.storyId !== undefined && { storyId: message.storyId }),
       ...(reply && {
         replyTo: {
           id: reply.id,

@@ -8,7 +8,10 @@ import type { Conversation } from './messenger.contract.ts'
 
 /** What the messenger asks of identity. */
 export interface People {
-  /** Which of these exist, are neither deleted nor banned, and may be met by the viewer. */
+  /**
+   * Which of these exist, are neither deleted nor banned, and may be met by the viewer, without a block between them; and
+   * that stays so until the transaction ends.
+   */
   activeAmong(em: Connection, userIds: string[], viewerId: string): Promise<Set<string>>
 }
 
@@ -50,7 +53,10 @@ export function createBeginnings(deps: {
     const id = newId()
     const begun = await database.transact(async (em) => {
       // the creator too: the account may be going at this moment
-      if ((await users.activeAmong(em, members, creator)).size < members.length) throw notFound('person')
+      if ((await users.activeAmong(em, members, creator)).size < members.length) {
+        if (await isBlocked(em, beginning)) return false
+        throw notFound('person')
+      }
       if (!(await insertConversation(em, id, members, beginning))) return false
       await insertParticipants(em, id, members, beginning)
       await fill?.(em, id)
@@ -77,7 +83,7 @@ export function createBeginnings(deps: {
     const [row] = await database.query(
       sql<{ id: string }>`
         select id from conversations
-        where (direct_key = ${directKeyOf(beginning)} or (created_by = ${creator} and client_id = ${clientId}))
+        where (direct_key = ${keyOf(beginning)} or (created_by = ${creator} and client_id = ${clientId}))
           and deleted_at is null
         order by client_id is not distinct from ${clientId}::text desc limit 1`,
     )
@@ -90,8 +96,20 @@ export function createBeginnings(deps: {
 
 export type Beginnings = ReturnType<typeof createBeginnings>
 
-const directKeyOf = ({ type, creator, others }: Beginning): string | null =>
-  type === 'direct' ? [creator, ...others].sort().join(':') : null
+/** What the direct conversation of two is found by. */
+export const directKeyOf = (pair: string[]): string => pair.toSorted().join(':')
+
+const keyOf = ({ type, creator, others }: Beginning): string | null =>
+  type === 'direct' ? directKeyOf([creator, ...others]) : null
+
+/** Two who have a block between them begin nothing new, but what there was is still theirs to read. */
+async function isBlocked(em: Connection, beginning: Beginning): Promise<boolean> {
+  const rows = await run(
+    em,
+    sql`select id from conversations where direct_key = ${keyOf(beginning)} and is_blocked and deleted_at is null`,
+  )
+  return rows.length > 0
+}
 
 /** An existing one is found by its unique key, also where another node creates it at this moment: then it is false. */
 async function insertConversation(
@@ -106,7 +124,7 @@ async function insertConversation(
     em,
     sql`insert into conversations (id, type, title, created_by, direct_key, client_id, models, system_prompt, parent_id,
         breakout_model_id, has_agents, last_change, members_change, shared_change)
-      values (${id}, ${type}, ${title ?? null}, ${creator}, ${directKeyOf(beginning)}, ${clientId ?? null},
+      values (${id}, ${type}, ${title ?? null}, ${creator}, ${keyOf(beginning)}, ${clientId ?? null},
         ${assistant?.models ?? null}::text[], nullif(${assistant?.systemPrompt ?? null}::text, ''),
         ${assistant?.parentId ?? null}, ${assistant?.breakoutModelId ?? null},
         ${type === 'assistant'} or exists (select from users where id = any (${members}::uuid[]) and kind = 'agent'),

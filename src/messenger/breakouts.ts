@@ -66,6 +66,15 @@ export async function copyMessages(em: Connection, conversationId: string, origi
   const { parentId, modelId, seq } = origin
   // before a seq there are no more messages than it says
   const ids = Array.from({ length: Math.min(seq, mostCopied) }, newId)
+  // what the parent lets go of at this moment is kept for the copies
+  await run(
+    em,
+    sql`
+      select from messages m
+      join message_attachments ma on ma.conversation_id = m.conversation_id and ma.message_id = m.id
+      join attachments a on a.id = ma.attachment_id
+      where m.conversation_id = ${parentId} and m.seq <= ${seq} order by a.id for key share of a`,
+  )
   const copied = await run(
     em,
     sql`
@@ -77,6 +86,10 @@ export async function copyMessages(em: Connection, conversationId: string, origi
       ), placed as (
         select p.*, (${ids}::uuid[])[p.place] as new_id
         from (select *, (row_number() over (order by seq))::int as place from picked) p
+      ), attached as (
+        insert into message_attachments (conversation_id, message_id, position, attachment_id)
+        select ${conversationId}, p.new_id, ma.position, ma.attachment_id
+        from placed p join message_attachments ma on ma.conversation_id = ${parentId} and ma.message_id = p.id
       )
       insert into messages (conversation_id, id, seq, change, created_change, sender_id, role, type, content, reply_to_id,
         forwarded_from, status, model_id, input_tokens, output_tokens, credits, processing_time_ms, error_code, created_at)

@@ -7,6 +7,8 @@ import type { Conversation, Participant } from './messenger.contract.ts'
 export interface HeldConversation {
   id: string
   type: Conversation['type']
+  /** Nothing may be written in it: see `mayWrite`. */
+  is_blocked: boolean
   last_seq: number
   last_change: number
   members_change: number
@@ -44,7 +46,7 @@ export async function holdConversation(em: Connection, conversationId: string): 
   const [conversation] = await run(
     em,
     sql<HeldConversation>`
-      select id, type, last_seq, last_change, members_change from conversations
+      select id, type, is_blocked, last_seq, last_change, members_change from conversations
       where id = ${conversationId} and deleted_at is null for no key update`,
   )
   return conversation

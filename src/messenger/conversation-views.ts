@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import { notFound } from '../kernel/errors.ts'
-import type { Fanout } from '../kernel/ports.ts'
+import type { Fanout, MediaUrls } from '../kernel/ports.ts'
 import { type ConversationRow, conversationColumns, presentConversation } from './conversation.presenter.ts'
 import type { Conversation } from './messenger.contract.ts'
 
@@ -9,9 +9,11 @@ import type { Conversation } from './messenger.contract.ts'
 export function createConversationViews({
   database,
   fanout,
+  urls,
 }: {
   database: Pick<Database, 'query'>
   fanout: Pick<Fanout, 'toUsers'>
+  urls: MediaUrls
 }) {
   /** Those of these conversations that the user is in, as the user sees them; in no particular order. */
   async function viewMany(conversationIds: string[], userId: string): Promise<Conversation[]> {
@@ -23,7 +25,7 @@ export function createConversationViews({
         where me.user_id = ${userId} and me.left_at is null and c.deleted_at is null
           and me.conversation_id = any (${conversationIds}::uuid[])`,
     )
-    return rows.map(presentConversation)
+    return rows.map((row) => presentConversation(row, urls))
   }
 
   /** @throws AppError not_found */
@@ -41,7 +43,7 @@ export function createConversationViews({
         from participants me join conversations c on c.id = me.conversation_id
         where me.conversation_id = ${conversationId} and me.left_at is null and me.user_id = any (${userIds}::uuid[])`,
     )
-    for (const row of rows) fanout.toUsers([row.viewer], 'conversation:created', presentConversation(row))
+    for (const row of rows) fanout.toUsers([row.viewer], 'conversation:created', presentConversation(row, urls))
   }
 
   return { viewMany, view, announceTo }

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
+import type { MediaUrls } from '../kernel/ports.ts'
 import { asWritten, iso, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
 import type { Conversation, Face, Participant, SharedConversation } from './messenger.contract.ts'
 
@@ -13,6 +14,7 @@ export interface ParticipantRow {
   kind: Participant['kind']
   username: string
   display_name: string
+  avatar_id: string | null
   role: Participant['role']
   last_read_seq: number
   last_delivered_seq: number
@@ -22,15 +24,16 @@ export interface ParticipantRow {
 
 /** The columns of `ParticipantRow`, of `participants p` joined with `users u`. Who read a message also received it. */
 export const participantColumns: RawBuilder<ParticipantRow> = sql`
-  p.conversation_id, p.user_id, u.kind, u.username, u.display_name, p.role, p.last_read_seq,
+  p.conversation_id, p.user_id, u.kind, u.username, u.display_name, u.avatar_id, p.role, p.last_read_seq,
   greatest(p.last_delivered_seq, p.last_read_seq) as last_delivered_seq, p.joined_at, p.left_at`
 
-export function presentParticipant(row: ParticipantRow): Participant {
+export function presentParticipant(row: ParticipantRow, urls: MediaUrls): Participant {
   return {
     userId: row.user_id,
     kind: row.kind,
     username: row.username,
     displayName: row.display_name,
+    ...avatarOf(row, urls),
     role: row.role,
     lastReadSeq: row.last_read_seq,
     lastDeliveredSeq: row.last_delivered_seq,
@@ -39,26 +42,33 @@ export function presentParticipant(row: ParticipantRow): Participant {
   }
 }
 
+/** Of a person or a conversation: a still and small image. */
+const avatarOf = ({ avatar_id: id }: { avatar_id: string | null }, urls: MediaUrls): { avatarUrl?: string } =>
+  id === null ? {} : { avatarUrl: urls.of(id, 'thumbnail') }
+
 export interface FaceRow {
   user_id: string
   username: string
   display_name: string
+  avatar_id: string | null
 }
 
 /** The columns of `FaceRow`, of `users u`. */
-export const faceColumns: RawBuilder<FaceRow> = sql`u.id as user_id, u.username, u.display_name`
+export const faceColumns: RawBuilder<FaceRow> = sql`u.id as user_id, u.username, u.display_name, u.avatar_id`
 
 /** As `presentParticipant` shows the person. */
-export const presentFace = (row: FaceRow): Face => ({
+export const presentFace = (row: FaceRow, urls: MediaUrls): Face => ({
   userId: row.user_id,
   username: row.username,
   displayName: row.display_name,
+  ...avatarOf(row, urls),
 })
 
 export interface ConversationRow {
   id: string
   type: Conversation['type']
   title: string | null
+  avatar_id: string | null
   created_by: string | null
   models: string[] | null
   system_prompt: string | null
@@ -86,7 +96,7 @@ export const unreadMentions: RawBuilder<unknown> = sql`(
 
 /** The columns of `ConversationRow`, of `conversations c` joined with the viewer's own `participants me`. */
 export const conversationColumns: RawBuilder<ConversationRow> = sql`
-  c.id, c.type, ${asWritten('c.title')} as title, c.created_by,
+  c.id, c.type, ${asWritten('c.title')} as title, c.avatar_id, c.created_by,
   c.models, ${asWritten('c.system_prompt')} as system_prompt, c.breakout_model_id,
   (select o.id from conversations o where o.id = c.parent_id and o.deleted_at is null) as parent_id, c.last_seq, c.last_change, c.created_at, c.updated_at,
   me.is_pinned, me.is_muted, me.is_archived, me.last_read_seq, ${unreadMentions} as unread_mentions,
@@ -106,12 +116,13 @@ export const conversationColumns: RawBuilder<ConversationRow> = sql`
     ) x
   ) as last_message`
 
-export function presentShared(row: ConversationRow): SharedConversation {
+export function presentShared(row: ConversationRow, urls: MediaUrls): SharedConversation {
   const shown = row.participant_count > smallConversation ? shownOfLarge : smallConversation
   return {
     id: row.id,
     type: row.type,
     ...(row.title !== null && { title: row.title }),
+    ...avatarOf(row, urls),
     ...(row.created_by !== null && { createdBy: row.created_by }),
     ...(row.models && { models: row.models }),
     ...(row.system_prompt !== null && { systemPrompt: row.system_prompt }),
@@ -119,17 +130,17 @@ export function presentShared(row: ConversationRow): SharedConversation {
     ...(row.breakout_model_id !== null && { breakoutModelId: row.breakout_model_id }),
     lastSeq: row.last_seq,
     lastChange: row.last_change,
-    ...(row.last_message && { lastMessage: presentMessage(row.last_message) }),
+    ...(row.last_message && { lastMessage: presentMessage(row.last_message, urls) }),
     participantCount: row.participant_count,
-    participants: (row.participants ?? []).slice(0, shown).map(presentParticipant),
+    participants: (row.participants ?? []).slice(0, shown).map((one) => presentParticipant(one, urls)),
     createdAt: iso(row.created_at),
     updatedAt: iso(row.updated_at),
   }
 }
 
-export function presentConversation(row: ConversationRow): Conversation {
+export function presentConversation(row: ConversationRow, urls: MediaUrls): Conversation {
   return {
-    ...presentShared(row),
+    ...presentShared(row, urls),
     settings: { isPinned: row.is_pinned, isMuted: row.is_muted, isArchived: row.is_archived },
     lastReadSeq: row.last_read_seq,
     unreadCount: row.last_seq - row.last_read_seq,

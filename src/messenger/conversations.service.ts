@@ -1,12 +1,13 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { type Database, run } from '../database/database.ts'
+import { type Connection, type Database, run } from '../database/database.ts'
 import { decodeCursor, encodeCursor, keyId, keyTime, keyTimeOf } from '../kernel/cursors.ts'
+import type { AfterCommit } from '../kernel/domain-events.ts'
 import { AppError, notFound, unprocessable } from '../kernel/errors.ts'
 import type { UserContext } from '../kernel/operation.ts'
-import type { Fanout } from '../kernel/ports.ts'
+import type { Attachments, Fanout, MediaUrls } from '../kernel/ports.ts'
 import { createAssistants, type Models } from './assistants.service.ts'
-import { createBeginnings, type People } from './beginnings.ts'
+import { createBeginnings, directKeyOf, type People } from './beginnings.ts'
 import {
   type ConversationRow,
   conversationColumns,
@@ -16,6 +17,7 @@ import {
 } from './conversation.presenter.ts'
 import { lockConversation, nextChange, requireParticipant } from './conversation-lock.ts'
 import { createConversationViews } from './conversation-views.ts'
+import type { DissolveIn } from './dissolution.ts'
 import type { CommandOutput, Conversation, ConversationSettings, ParsedInput } from './messenger.contract.ts'
 import { mayDelete, mayUpdate } from './messenger.policy.ts'
 
@@ -27,9 +29,12 @@ export function createConversations(deps: {
   fanout: Fanout
   users: People
   models: Models
+  attachments: Pick<Attachments, 'hold' | 'release'>
+  urls: MediaUrls
+  dissolveIn: DissolveIn
   maxGroupSize: number
 }) {
-  const { database, fanout, maxGroupSize } = deps
+  const { database, fanout, attachments, urls, dissolveIn, maxGroupSize } = deps
   const views = createConversationViews(deps)
   const beginnings = createBeginnings({ ...deps, views })
   const assistants = createAssistants({ ...deps, beginnings })
@@ -41,6 +46,23 @@ export function createConversations(deps: {
     const { type } = await requireParticipant(database, conversationId, userId)
     if (type !== 'assistant') throw unprocessable('Only an assistant conversation has models and a system prompt.')
     if (models) await assistants.requireModels(models)
+  }
+
+  /** Null takes the avatar away. Gives what is left to do for the one before. */
+  async function setAvatar(
+    em: Connection,
+    conversationId: string,
+    userId: string,
+    avatarId: string | null,
+  ): Promise<AfterCommit> {
+    if (avatarId !== null) await attachments.hold(em, userId, avatarId, ['image'])
+    const [before] = await run(
+      em,
+      sql<{ id: string | null }>`
+        update conversations c set avatar_id = ${avatarId} from conversations b
+        where c.id = ${conversationId} and b.id = c.id returning b.avatar_id as id`,
+    )
+    return await attachments.release(em, before?.id && before.id !== avatarId ? [before.id] : [])
   }
 
   return {
@@ -74,7 +96,7 @@ export function createConversations(deps: {
       const last = page.at(-1)
       const more = rows.length > page.length && last
       return {
-        conversations: page.map(presentConversation),
+        conversations: page.map((row) => presentConversation(row, urls)),
         ...(more && { nextCursor: encodeCursor([last.is_pinned, last.place, last.id]) }),
       }
     },
@@ -90,13 +112,28 @@ export function createConversations(deps: {
       return await beginnings.begin({ type, creator, others, title, clientId })
     },
 
+    /**
+     * The id of the pair's direct conversation, which begins if there is none.
+     * @throws AppError not_found
+     */
+    async directOf(creator: string, other: string): Promise<string> {
+      const pair = directKeyOf([creator, other])
+      const [there] = await database.query(
+        sql<{ id: string }>`select id from conversations where direct_key = ${pair} and deleted_at is null`,
+      )
+      if (there) return there.id
+      const beginning = { type: 'direct' as const, creator, others: [other], title: undefined, clientId: undefined }
+      return (await beginnings.begin(beginning)).id
+    },
+
     async update(input: ParsedInput<'conversation:update'>, { actor }: UserContext): Promise<Conversation> {
-      const { conversationId, title = null, models = null, systemPrompt = null } = input
-      if (input.avatarId) throw unprocessable('This server does not take attachments.')
+      const { conversationId, title = null, avatarId, models = null, systemPrompt = null } = input
       await checkAnswering(input, actor.userId)
-      const { prevChange, change, membersChange } = await database.transact(async (em) => {
+      const { prevChange, change, membersChange, released } = await database.transact(async (em) => {
         const conversation = await lockConversation(em, conversationId, actor.userId)
         mayUpdate(conversation.type, conversation.role)
+        const released =
+          avatarId === undefined ? undefined : await setAvatar(em, conversationId, actor.userId, avatarId)
         const numbers = await nextChange(em, conversation, 'shared')
         await run(
           em,
@@ -104,17 +141,18 @@ export function createConversations(deps: {
               system_prompt = nullif(coalesce(${systemPrompt}, system_prompt), ''), updated_at = now()
             where id = ${conversationId}`,
         )
-        return { ...numbers, membersChange: conversation.members_change }
+        return { ...numbers, membersChange: conversation.members_change, released }
       })
+      await released?.()
       const [row] = await database.query(
         sql<ConversationRow>`
           select ${conversationColumns} from participants me join conversations c on c.id = me.conversation_id
           where me.conversation_id = ${conversationId} and me.user_id = ${actor.userId}`,
       )
       if (!row) throw notFound('conversation')
-      const payload = { conversationId, prevChange, change, conversation: presentShared(row) }
+      const payload = { conversationId, prevChange, change, conversation: presentShared(row, urls) }
       await fanout.toConversations([{ conversationId, membersChange, event: 'conversation:updated', payload }])
-      return presentConversation(row)
+      return presentConversation(row, urls)
     },
 
     async settings(input: ParsedInput<'conversation:settings'>, { actor }: UserContext): Promise<ConversationSettings> {
@@ -148,24 +186,15 @@ export function createConversations(deps: {
       return settings
     },
 
-    /** The rows stay for the operator to purge; for everyone the conversation is gone. */
+    /** The rows stay for the operator to purge, without attachments; for everyone the conversation is gone. */
     async delete(input: ParsedInput<'conversation:delete'>, { actor }: UserContext): Promise<Record<string, never>> {
       const { conversationId } = input
-      const userIds = await database.transact(async (em) => {
+      const { userIds, letGo } = await database.transact(async (em) => {
         const conversation = await lockConversation(em, conversationId, actor.userId)
         mayDelete(conversation.type, conversation.role)
-        await run(
-          em,
-          sql`update conversations set deleted_at = now(), updated_at = now(), client_id = null where id = ${conversationId}`,
-        )
-        const rows = await run(
-          em,
-          sql<{
-            user_id: string
-          }>`select user_id from participants where conversation_id = ${conversationId} and left_at is null`,
-        )
-        return rows.map(({ user_id }) => user_id)
+        return await dissolveIn(em, conversationId)
       })
+      await letGo()
       await fanout.dissolve(conversationId)
       fanout.toUsers(userIds, 'conversation:removed', { conversationId })
       return {}

@@ -1,7 +1,9 @@
 import { sql } from 'kysely'
 import { type Connection, run } from '../database/database.ts'
+import type { MediaUrls } from '../kernel/ports.ts'
 import { type ParticipantRow, participantColumns, presentParticipant } from './conversation.presenter.ts'
 import { type HeldConversation, nextChange } from './conversation-lock.ts'
+import type { Dissolved, DissolveIn } from './dissolution.ts'
 import { handOn } from './heir.ts'
 import type { Participant } from './messenger.contract.ts'
 
@@ -12,15 +14,20 @@ export interface Departure {
   /** Who left, and who owns the group from now on, if anyone does anew. */
   participants: Participant[]
   participantCount: number
-  /** Where no people were left in it, and so it was deleted: the agents that still were. */
-  deletedFor?: string[]
+  /** Where no people were left in it, and so it was deleted: with the agents that still were. */
+  dissolved?: Dissolved
 }
 
 /**
  * Ends the user's participation in a conversation that the transaction has locked. A group goes to an heir; a conversation
  * with no people left is deleted for good, since agents alone keep none alive.
  */
-export async function depart(em: Connection, conversation: HeldConversation, userId: string): Promise<Departure> {
+export async function depart(
+  em: Connection,
+  conversation: HeldConversation,
+  userId: string,
+  { dissolveIn, urls }: { dissolveIn: DissolveIn; urls: MediaUrls },
+): Promise<Departure> {
   const { id, type } = conversation
   const numbers = await nextChange(em, conversation, 'members')
   await run(
@@ -47,27 +54,13 @@ export async function depart(em: Connection, conversation: HeldConversation, use
   return {
     ...numbers,
     prevMembersChange: conversation.members_change,
-    participants: rows.map(presentParticipant),
+    participants: rows.map((row) => presentParticipant(row, urls)),
     participantCount: all,
-    ...(people === 0 && { deletedFor: await deleteFor(em, id) }),
+    ...(people === 0 && { dissolved: await dissolveIn(em, id) }),
   }
 }
 
 /** The models of an assistant conversation answer without being in it. */
 async function noteNoAgents(em: Connection, conversationId: string): Promise<void> {
   await run(em, sql`update conversations set has_agents = false where id = ${conversationId} and type <> 'assistant'`)
-}
-
-/** Deletes a conversation that is nobody's any more; returns who is in it all the same. */
-async function deleteFor(em: Connection, conversationId: string): Promise<string[]> {
-  await run(
-    em,
-    sql`update conversations set deleted_at = now(), updated_at = now(), client_id = null where id = ${conversationId}`,
-  )
-  const rows = await run(
-    em,
-    sql<{ user_id: string }>`
-      select user_id from participants where conversation_id = ${conversationId} and left_at is null`,
-  )
-  return rows.map(({ user_id }) => user_id)
 }

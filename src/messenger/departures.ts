@@ -3,9 +3,10 @@ import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
 import type { DomainEvents } from '../kernel/domain-events.ts'
 import { AppError } from '../kernel/errors.ts'
-import type { Fanout, Jobs } from '../kernel/ports.ts'
+import type { Fanout, Jobs, MediaUrls } from '../kernel/ports.ts'
 import { lockConversation } from './conversation-lock.ts'
 import { depart } from './departure.ts'
+import type { DissolveIn } from './dissolution.ts'
 
 const pageSize = 50
 /** A job goes on for so long and leaves the rest to the next, so that those who wait for theirs have their turn. */
@@ -35,6 +36,8 @@ export function createDepartures(deps: {
   fanout: Pick<Fanout, 'leave' | 'dissolve' | 'toConversations' | 'toUsers'>
   events: DomainEvents
   jobs: Jobs
+  urls: MediaUrls
+  dissolveIn: DissolveIn
   log: Logger
   /** How long a job goes on, for tests. */
   turnMs?: number
@@ -103,13 +106,14 @@ export function createDepartures(deps: {
 
   async function leave(conversationId: string, userId: string, told: Promise<void>[]): Promise<void> {
     const departure = await database
-      .transact(async (em) => depart(em, await lockConversation(em, conversationId, userId), userId))
+      .transact(async (em) => depart(em, await lockConversation(em, conversationId, userId), userId, deps))
       .catch(unlessGone)
     if (!departure) return
-    const { prevChange, change, prevMembersChange, participants, participantCount, deletedFor } = departure
-    if (deletedFor) {
+    const { prevChange, change, prevMembersChange, participants, participantCount, dissolved } = departure
+    if (dissolved) {
+      await dissolved.letGo()
       told.push(fanout.dissolve(conversationId))
-      return fanout.toUsers(deletedFor, 'conversation:removed', { conversationId })
+      return fanout.toUsers(dissolved.userIds, 'conversation:removed', { conversationId })
     }
     told.push(fanout.leave({ conversationId, userIds: [userId], prevMembersChange, membersChange: change }))
     const payload = { conversationId, prevChange, change, participants, participantCount }

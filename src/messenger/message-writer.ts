@@ -4,11 +4,12 @@ import type { Database } from '../database/database.ts'
 import { isUnavailable } from '../database/failures.ts'
 import { AppError, notFound, unprocessable } from '../kernel/errors.ts'
 import type { Metrics } from '../kernel/metrics.ts'
-import type { Fanout } from '../kernel/ports.ts'
+import type { Fanout, MediaUrls } from '../kernel/ports.ts'
 import { append, createdEvents, type NewMessage, type Outcome } from './append-messages.ts'
 import { iso, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
 import { createMessageQueue, type Waiting } from './message-queue.ts'
 import type { Message, Sent } from './messenger.contract.ts'
+import { writingForbidden } from './messenger.policy.ts'
 import type { SearchIndex } from './search-index.ts'
 
 /** How long a message waits for a conversation that someone else has locked. */
@@ -30,7 +31,7 @@ const gatherMs = 2
 export interface MessageWriter {
   /**
    * Stores one message and tells the conversation.
-   * @throws AppError not_found, unprocessable, idempotency_conflict; unavailable where the database or the
+   * @throws AppError not_found, forbidden, unprocessable, idempotency_conflict; unavailable where the database or the
    * conversation's lock cannot be had in time
    */
   write(message: NewMessage): Promise<Sent>
@@ -47,16 +48,20 @@ const refusals = {
   absent: () => notFound('conversation'),
   reply: () => unprocessable('The message replied to is not in this conversation.'),
   source: () => notFound('message to forward'),
+  blocked: writingForbidden,
+  attachment: () => unprocessable('An attachment is no upload of yours.'),
+  kind: () => unprocessable('The attachments are not of that type.'),
 }
 
 export function createMessageWriter(deps: {
   database: Database
   fanout: Pick<Fanout, 'toConversations'>
   searchIndex: Pick<SearchIndex, 'note'>
+  urls: MediaUrls
   metrics: Metrics
   log: Logger
 }): MessageWriter {
-  const { database, fanout, searchIndex, metrics, log } = deps
+  const { database, fanout, searchIndex, urls, metrics, log } = deps
   /** Groups in flight at once; the embedded database has one connection. */
   const maxGroups = database.embedded ? 1 : 2
   const queue = createMessageQueue<Sent>()
@@ -135,6 +140,7 @@ export function createMessageWriter(deps: {
     const { messages, events } = createdEvents(
       group.map(({ message }) => message),
       outcome,
+      urls,
     )
     metrics.messages.inc(messages.size)
     searchIndex.note(Object.keys(outcome.members))
@@ -194,7 +200,7 @@ export function createMessageWriter(deps: {
       sql<MessageRow>`
         select ${messageColumns} from messages m where m.conversation_id = ${conversationId} and m.id = ${id}`,
     )
-    return presentMessage(row as MessageRow)
+    return presentMessage(row as MessageRow, urls)
   }
 
   return {
@@ -214,6 +220,6 @@ export function createMessageWriter(deps: {
 
 function acknowledgment(message: Message): Sent {
   const { id, seq, change, createdAt } = message
-  const madeByServer = message.mentions || message.replyTo || message.forwardedFrom
+  const madeByServer = message.attachments || message.mentions || message.replyTo || message.forwardedFrom
   return { id, seq, prevChange: change - 1, change, createdAt, ...(madeByServer && { message }) }
 }

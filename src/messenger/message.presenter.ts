@@ -1,4 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
+import type { MediaUrls } from '../kernel/ports.ts'
+import { type AttachmentFacts, presentAttachment } from '../media/index.ts'
 import type { Message } from './messenger.contract.ts'
 
 /** How much of a message a reply to it shows, in characters. */
@@ -15,6 +17,8 @@ export interface MessageRow {
   role: Message['role']
   type: Message['type']
   content: string
+  attachments: AttachmentFacts[] | null
+  story_id: string | null
   forwarded_from: Message['forwardedFrom'] | null
   status: Message['status']
   model_id: string | null
@@ -37,7 +41,12 @@ export const asWritten = (column: string): RawBuilder<string> => sql`to_json(${s
 /** The columns of `MessageRow`, of a table of messages named `m`. */
 export const messageColumns: RawBuilder<MessageRow> = sql`
   m.id, m.conversation_id, m.seq, m.change, m.client_id, m.sender_id, m.role, m.type,
-  ${asWritten('m.content')} as content, m.forwarded_from,
+  ${asWritten('m.content')} as content, m.story_id, m.forwarded_from,
+  case when m.type not in ('text', 'system') then (
+    select json_agg(attachment_facts(a) order by ma.position)
+    from message_attachments ma join attachments a on a.id = ma.attachment_id
+    where ma.conversation_id = m.conversation_id and ma.message_id = m.id
+  ) end as attachments,
   m.status, m.model_id, m.error_code, m.edited_at, m.deleted_at, m.created_at,
   case when m.output_tokens is not null then json_strip_nulls(json_build_object('inputTokens', m.input_tokens,
     'outputTokens', m.output_tokens, 'credits', m.credits, 'processingTimeMs', m.processing_time_ms)) end as usage,
@@ -61,7 +70,7 @@ export const messageColumns: RawBuilder<MessageRow> = sql`
 /** The contract's timestamp from the database's. */
 export const iso = (value: string | Date): string => new Date(value).toISOString()
 
-export function presentMessage(row: MessageRow): Message {
+export function presentMessage(row: MessageRow, urls: MediaUrls): Message {
   return {
     id: row.id,
     conversationId: row.conversation_id,
@@ -72,6 +81,8 @@ export function presentMessage(row: MessageRow): Message {
     role: row.role,
     type: row.type,
     content: row.content,
+    ...(row.attachments && { attachments: row.attachments.map((facts) => presentAttachment(facts, urls)) }),
+    ...(row.story_id !== null && { storyId: row.story_id }),
     ...(row.reply_to && { replyTo: row.reply_to }),
     ...(row.forwarded_from && { forwardedFrom: row.forwarded_from }),
     ...(row.mentions && { mentions: row.mentions }),

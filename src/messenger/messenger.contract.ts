@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import * as p from '../kernel/primitives.ts'
+import { attachment } from '../media/media.contract.ts'
 
 const maxTitleLength = 255
 const maxModels = 10
@@ -39,7 +40,9 @@ export const message = z
     senderId: p.id.optional().meta({ description: 'Absent for the system and for deleted users.' }),
     role: z.enum(['user', 'assistant', 'system']),
     type: z.enum(['text', 'image', 'video', 'audio', 'file', 'system']),
-    content: z.string(),
+    content: z.string().meta({ description: 'Of a message with attachments: what is said of them, or nothing.' }),
+    attachments: z.array(attachment).optional(),
+    storyId: p.id.optional().meta({ description: 'The story that it answers, which is gone a day after it was told.' }),
     replyTo: z.object({ id: p.id, seq: p.position, senderId: p.id.optional(), excerpt: z.string() }).optional().meta({
       description: 'The excerpt follows the message replied to: when that is edited or deleted, so is the excerpt.',
     }),
@@ -116,9 +119,18 @@ const presence = z
 const sendInput = z.strictObject({
   ...inConversation,
   clientId,
-  type: z.enum(['text', 'image', 'video', 'audio', 'file']).default('text'),
+  type: z
+    .enum(['text', 'image', 'video', 'audio', 'file'])
+    .optional()
+    .meta({ description: 'Follows from the attachments, and is refused where it does not: `file` for several kinds.' }),
   content: p.content.optional(),
-  attachmentIds: z.array(p.id).max(10).optional(),
+  attachmentIds: z
+    .array(p.id)
+    .min(1)
+    .max(10)
+    .refine((ids) => new Set(ids).size === ids.length, 'must name each once')
+    .optional()
+    .meta({ description: 'Your uploads, in the order in which they are shown.' }),
   replyToId: p.id.optional(),
   forward: z.strictObject(onMessage).optional(),
 })
@@ -279,12 +291,13 @@ export const messengerContract = {
   },
   'conversation:update': {
     summary:
-      'Rename a group (owner or admin) or an assistant conversation, whose models and system prompt can be changed, too',
+      'Change the title or avatar of a group (owner or admin) or of an assistant conversation, and the models and system ' +
+      'prompt of the latter',
     input: z
       .strictObject({
         ...inConversation,
         title: title.optional(),
-        avatarId: p.id.optional(),
+        avatarId: p.id.nullable().optional().meta({ description: 'An image that you uploaded; null takes it away.' }),
         models: z.array(p.text(100)).max(maxModels).optional(),
         systemPrompt: p.text(p.maxContentLength).optional(),
       })
@@ -337,7 +350,7 @@ export const messengerContract = {
     summary: 'Send a message; it is stored before it is acknowledged, and once per clientId',
     input: sendInput,
     output: sendOutput,
-    errors: ['not_found', 'idempotency_conflict', 'unprocessable'],
+    errors: ['not_found', 'forbidden', 'idempotency_conflict', 'unprocessable'],
     example: {
       input: { conversationId, clientId: exampleMessage.clientId, content: exampleMessage.content },
       output: { id: exampleMessage.id, seq: 1, prevChange: 2, change: 3, createdAt: sentAt },

@@ -1,5 +1,6 @@
 import { type Operation, operation, sharedOperation } from '../kernel/operation.ts'
 import type { Conversations } from './conversations.service.ts'
+import type { createHistory } from './history.service.ts'
 import type { Messages } from './messages.service.ts'
 import { messengerContract as contract } from './messenger.contract.ts'
 import type { createParticipants } from './participants.service.ts'
@@ -13,6 +14,7 @@ export interface MessengerServices {
   conversations: Conversations
   participants: ReturnType<typeof createParticipants>
   messages: Messages
+  history: ReturnType<typeof createHistory>
   reactions: ReturnType<typeof createReactions>
   receipts: ReturnType<typeof createReceipts>
   search: ReturnType<typeof createSearch>
@@ -25,7 +27,7 @@ export interface MessengerServices {
  * anyone; that a conversation begins and ends, who is in it and what it is called is for people.
  */
 export function messengerOperations(services: MessengerServices) {
-  const { conversations, participants, messages, reactions, receipts, search, signals, sync } = services
+  const { conversations, participants, messages, history, reactions, receipts, search, signals, sync } = services
   return {
     sync: sharedOperation('sync', contract.sync, sync.sync, 'sync'),
     'conversation:list': sharedOperation(
@@ -79,18 +81,18 @@ export function messengerOperations(services: MessengerServices) {
       participants.update,
       'participants',
     ),
-    'message:send': sharedOperation('message:send', contract['message:send'], messages.send, 'send'),
+    'message:send': sharedOperation(
+      'message:send',
+      contract['message:send'],
+      (input, { actor, socketId }) => messages.send(input, { senderId: actor.userId, socketId }),
+      'send',
+    ),
     'message:edit': sharedOperation('message:edit', contract['message:edit'], messages.edit, 'change'),
     'message:delete': sharedOperation('message:delete', contract['message:delete'], messages.delete, 'change'),
-    'message:history': sharedOperation('message:history', contract['message:history'], messages.history, 'read'),
-    'message:revisions': sharedOperation(
-      'message:revisions',
-      contract['message:revisions'],
-      messages.revisions,
-      'read',
-    ),
+    'message:history': sharedOperation('message:history', contract['message:history'], history.history, 'read'),
+    'message:revisions': sharedOperation('message:revisions', contract['message:revisions'], history.revisions, 'read'),
     'message:search': sharedOperation('message:search', contract['message:search'], search.search, 'search'),
-    'message:readers': sharedOperation('message:readers', contract['message:readers'], messages.readers, 'read'),
+    'message:readers': sharedOperation('message:readers', contract['message:readers'], history.readers, 'read'),
     'reaction:add': sharedOperation('reaction:add', contract['reaction:add'], reactions.add, 'change'),
     'reaction:remove': sharedOperation('reaction:remove', contract['reaction:remove'], reactions.remove, 'change'),
     'receipt:read': sharedOperation('receipt:read', contract['receipt:read'], receipts.read, 'signal'),

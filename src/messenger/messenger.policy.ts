@@ -8,6 +8,13 @@ type Type = Conversation['type']
 
 const rank: Record<Role, number> = { member: 0, admin: 1, owner: 2 }
 
+/** One of the two of a direct conversation has blocked the other: neither is told who. What was said can still be read. */
+export function mayWrite({ is_blocked }: { is_blocked: boolean }): void {
+  if (is_blocked) throw writingForbidden()
+}
+
+export const writingForbidden = (): AppError => forbidden('Messages cannot be sent in this conversation.')
+
 /** Direct and assistant conversations have their people for ever: nobody joins, leaves or is promoted. */
 function onlyGroup(type: Type, what: string): void {
   if (type !== 'group') throw unprocessable(`Only a group can ${what}.`)
@@ -15,7 +22,7 @@ function onlyGroup(type: Type, what: string): void {
 
 /** An assistant conversation has one person, its creator and owner. */
 export function mayUpdate(type: Type, own: Role): void {
-  if (type === 'direct') throw unprocessable('A direct conversation has no title.')
+  if (type === 'direct') throw unprocessable('A direct conversation has no title or avatar of its own.')
   if (own === 'member') throw forbidden('Only an owner or admin changes what all see of a conversation.')
 }
 

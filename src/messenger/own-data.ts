@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import { inPages } from '../kernel/pages.ts'
-import type { ExportSection } from '../kernel/ports.ts'
+import type { ExportSection, MediaUrls } from '../kernel/ports.ts'
 import { type ConversationRow, conversationColumns, presentConversation } from './conversation.presenter.ts'
 import { iso, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
 
@@ -52,7 +52,7 @@ export function messengerSections(database: Pick<Database, 'query'>): ExportSect
           where me.user_id = ${userId} and me.conversation_id = any (${ids}::uuid[]) order by me.conversation_id`,
       )
       for (const row of rows) {
-        const { id, type, settings, lastReadSeq, ...shared } = presentConversation(row)
+        const { id, type, settings, lastReadSeq, ...shared } = lasting(presentConversation(row, noUrls))
         const membership = {
           role: row.role,
           joinedAt: iso(row.joined_at),
@@ -82,7 +82,8 @@ export function messengerSections(database: Pick<Database, 'query'>): ExportSect
           order by m.seq limit ${pageSize}`,
       ),
     )
-    for await (const row of rows) yield { ...presentMessage(row), ...(row.revisions && { revisions: row.revisions }) }
+    for await (const row of rows)
+      yield { ...lasting(presentMessage(row, noUrls)), ...(row.revisions && { revisions: row.revisions }) }
   }
 
   /** One's own words, without what others have added to them since, or had said before them. */
@@ -96,7 +97,7 @@ export function messengerSections(database: Pick<Database, 'query'>): ExportSect
       ),
     )
     for await (const row of rows) {
-      const { change: _, reactions: __, replyTo, ...own } = presentMessage(row)
+      const { change: _, reactions: __, replyTo, ...own } = lasting(presentMessage(row, noUrls))
       yield {
         ...own,
         ...(replyTo && { replyTo: { id: replyTo.id, seq: replyTo.seq } }),
@@ -149,6 +150,13 @@ export function messengerSections(database: Pick<Database, 'query'>): ExportSect
 
 /** Of `participants me` in `conversations c`; one that was deleted is as good as left. */
 const isPresent = sql<boolean>`(me.left_at is null and c.deleted_at is null)`
+
+/** An export is kept for longer than an address of media is good: none is signed for it. The files are a section of their own. */
+const noUrls: MediaUrls = { of: () => '' }
+const addresses = new Set(['url', 'thumbnailUrl', 'avatarUrl'])
+
+const lasting = <T extends object>(shown: T): T =>
+  JSON.parse(JSON.stringify(shown, (key, value: unknown) => (addresses.has(key) ? undefined : value))) as T
 
 interface Revised {
   revisions: { content: string; editedAt: string }[] | null

@@ -4,12 +4,13 @@ import { type Connection, type Database, run } from '../database/database.ts'
 import { decodeCursor, encodeCursor, keyId, keyTime, keyTimeOf } from '../kernel/cursors.ts'
 import { notFound, unprocessable } from '../kernel/errors.ts'
 import type { UserContext } from '../kernel/operation.ts'
-import type { Fanout } from '../kernel/ports.ts'
+import type { Fanout, MediaUrls } from '../kernel/ports.ts'
 import type { People } from './beginnings.ts'
 import { type ParticipantRow, participantColumns, presentParticipant } from './conversation.presenter.ts'
 import { type LockedConversation, lockConversation, nextChange, requireParticipant } from './conversation-lock.ts'
 import type { ConversationViews } from './conversation-views.ts'
 import { depart } from './departure.ts'
+import type { DissolveIn } from './dissolution.ts'
 import type { CommandOutput, ParsedInput, Participant } from './messenger.contract.ts'
 import { mayAdd, mayBe, mayChangeRole, mayLeave, mayRemove } from './messenger.policy.ts'
 
@@ -24,9 +25,11 @@ export function createParticipants(deps: {
   fanout: Fanout
   conversations: Pick<ConversationViews, 'announceTo'>
   users: People
+  urls: MediaUrls
+  dissolveIn: DissolveIn
   maxGroupSize: number
 }) {
-  const { database, fanout, conversations, users, maxGroupSize } = deps
+  const { database, fanout, conversations, users, urls, maxGroupSize } = deps
 
   return {
     async list(
@@ -46,7 +49,7 @@ export function createParticipants(deps: {
       const last = page.at(-1)
       const more = rows.length > page.length && last
       return {
-        participants: page.map(presentParticipant),
+        participants: page.map((row) => presentParticipant(row, urls)),
         ...(more && { nextCursor: encodeCursor([last.place, last.user_id]) }),
       }
     },
@@ -58,7 +61,7 @@ export function createParticipants(deps: {
         const conversation = await lockConversation(em, conversationId, actor.userId)
         mayAdd(conversation.type, conversation.role)
         const present = await participantRow(em, conversationId, userId)
-        if (present && present.left_at === null) return { participant: presentParticipant(present) }
+        if (present && present.left_at === null) return { participant: presentParticipant(present, urls) }
         if (!(await users.activeAmong(em, [userId], actor.userId)).has(userId)) throw notFound('person')
         const count = await countPeople(em, conversationId)
         if (count >= maxGroupSize) throw unprocessable(`A group has at most ${maxGroupSize} people.`)
@@ -72,7 +75,10 @@ export function createParticipants(deps: {
               joined_at = excluded.joined_at, left_at = null, is_pinned = false, is_muted = false, is_archived = false,
               updated_at = now()`,
         )
-        const participant = presentParticipant((await participantRow(em, conversationId, userId)) as ParticipantRow)
+        const participant = presentParticipant(
+          (await participantRow(em, conversationId, userId)) as ParticipantRow,
+          urls,
+        )
         if (participant.kind === 'agent') {
           await run(em, sql`update conversations set has_agents = true where id = ${conversationId}`)
         }
@@ -117,7 +123,7 @@ export function createParticipants(deps: {
         const before = await participantRow(em, conversationId, userId)
         if (!before || before.left_at !== null) throw notFound('participant')
         mayBe(role, before.kind)
-        if (before.role === role) return { participant: presentParticipant(before) }
+        if (before.role === role) return { participant: presentParticipant(before, urls) }
         if (before.role === 'owner' && (await owners(em, conversationId)) === 1) {
           throw unprocessable('A group keeps at least one owner: make someone else an owner first.')
         }
@@ -127,7 +133,10 @@ export function createParticipants(deps: {
           sql`update participants set role = ${role}, change = ${numbers.change}, updated_at = now()
             where conversation_id = ${conversationId} and user_id = ${userId}`,
         )
-        const participant = presentParticipant((await participantRow(em, conversationId, userId)) as ParticipantRow)
+        const participant = presentParticipant(
+          (await participantRow(em, conversationId, userId)) as ParticipantRow,
+          urls,
+        )
         const count = await countPeople(em, conversationId)
         return { participant, numbers, membersChange: conversation.members_change, count }
       })
@@ -143,11 +152,12 @@ export function createParticipants(deps: {
     userId: string,
     check: (em: Connection) => Promise<LockedConversation>,
   ): Promise<void> {
-    const departure = await database.transact(async (em) => depart(em, await check(em), userId))
-    const { prevChange, change, prevMembersChange, participants, participantCount, deletedFor } = departure
-    if (deletedFor) {
+    const departure = await database.transact(async (em) => depart(em, await check(em), userId, deps))
+    const { prevChange, change, prevMembersChange, participants, participantCount, dissolved } = departure
+    if (dissolved) {
+      await dissolved.letGo()
       await fanout.dissolve(conversationId)
-      return fanout.toUsers([userId, ...deletedFor], 'conversation:removed', { conversationId })
+      return fanout.toUsers([userId, ...dissolved.userIds], 'conversation:removed', { conversationId })
     }
     await fanout.leave({ conversationId, userIds: [userId], prevMembersChange, membersChange: change })
     fanout.toUsers([userId], 'conversation:removed', { conversationId })

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
 import type { DomainEvents } from '../kernel/domain-events.ts'
-import type { Fanout, Memberships } from '../kernel/ports.ts'
+import type { Fanout, MediaUrls, Memberships } from '../kernel/ports.ts'
 import { type FaceRow, faceColumns, presentFace } from './conversation.presenter.ts'
 
 /** Conversations of one order to the nodes. Who shares conversations of two orders hears twice, which does no harm. */
@@ -17,9 +17,10 @@ export function createPeopleChanges(deps: {
   memberships: Pick<Memberships, 'conversationsOf'>
   fanout: Pick<Fanout, 'toPeers' | 'toUsers'>
   events: DomainEvents
+  urls: MediaUrls
   log: Logger
 }): void {
-  const { database, memberships, fanout, events, log } = deps
+  const { database, memberships, fanout, events, urls, log } = deps
 
   events.on('user.changed', async (_em, { userId }) => () => {
     return tell(userId).catch((error: unknown) => log.error({ err: error, userId }, 'a changed name was not told'))
@@ -29,7 +30,7 @@ export function createPeopleChanges(deps: {
   async function tell(userId: string): Promise<void> {
     const [row] = await database.query(sql<FaceRow>`select ${faceColumns} from users u where u.id = ${userId}`)
     if (!row) return
-    const payload = { user: presentFace(row) }
+    const payload = { user: presentFace(row, urls) }
     const ids = (await memberships.conversationsOf(userId)).map(({ conversationId }) => conversationId)
     // the user's own sockets are in the rooms of the user's conversations, if there are any
     if (ids.length === 0) fanout.toUsers([userId], 'user:changed', payload)

@@ -5,6 +5,7 @@ import type { UserContext } from '../kernel/operation.ts'
 import type { Fanout } from '../kernel/ports.ts'
 import { lockConversation, nextChange } from './conversation-lock.ts'
 import type { CommandOutput, ParsedInput } from './messenger.contract.ts'
+import { mayWrite } from './messenger.policy.ts'
 
 /** Different emoji on one message: more would be a way to write texts of any length on someone else's message. */
 const maxKinds = 50
@@ -20,6 +21,7 @@ export function createReactions(deps: { database: Database; fanout: Fanout }) {
   ): Promise<CommandOutput<'reaction:add'>> {
     const outcome = await database.transact(async (em) => {
       const conversation = await lockConversation(em, conversationId, userId)
+      mayWrite(conversation)
       const [message] = await run(
         em,
         sql<{ change: number; deleted_at: string | null; kinds: number }>`

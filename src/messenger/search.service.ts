@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Database } from '../database/database.ts'
 import { decodeCursor, encodeCursor, keyId } from '../kernel/cursors.ts'
 import type { UserContext } from '../kernel/operation.ts'
+import type { MediaUrls } from '../kernel/ports.ts'
 import { requireParticipant } from './conversation-lock.ts'
 import { type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
 import type { CommandOutput, ParsedInput } from './messenger.contract.ts'
@@ -14,7 +15,7 @@ const searchKey = z.tuple([keyId])
  * exclude, `or`) and can hold any character. Words are matched whole and without regard to case, in any language. What
  * the index of words does not have yet is read from the messages.
  */
-export function createSearch({ database }: { database: Database }) {
+export function createSearch({ database, urls }: { database: Database; urls: MediaUrls }) {
   return {
     async search(
       input: ParsedInput<'message:search'>,
@@ -54,7 +55,10 @@ export function createSearch({ database }: { database: Database }) {
       const page = rows.slice(0, limit)
       const last = page.at(-1)
       const more = rows.length > page.length && last
-      return { messages: page.map(presentMessage), ...(more && { nextCursor: encodeCursor([last.id]) }) }
+      return {
+        messages: page.map((row) => presentMessage(row, urls)),
+        ...(more && { nextCursor: encodeCursor([last.id]) }),
+      }
     },
   }
 }

@@ -3,9 +3,11 @@ import type { Database } from '../database/database.ts'
 import { notFound } from '../kernel/errors.ts'
 import type { UserContext } from '../kernel/operation.ts'
 import type { Fanout, Presence } from '../kernel/ports.ts'
+import { hasBlock } from './blocks.ts'
 import { smallConversation } from './conversation.presenter.ts'
 import { iso } from './message.presenter.ts'
-import type { CommandOutput, ParsedInput } from './messenger.contract.ts'
+import type { CommandOutput, Conversation, ParsedInput } from './messenger.contract.ts'
+import { mayWrite } from './messenger.policy.ts'
 
 /** How long the size of a conversation is remembered for typing, which would otherwise read it at each key press. */
 const sizeMemoryMs = 30_000
@@ -16,21 +18,29 @@ export function createSignals(deps: { database: Database; fanout: Fanout; presen
   const { database, fanout, presence } = deps
   const sizes = new Map<string, { small: boolean; until: number }>()
 
-  async function isSmall(conversationId: string): Promise<boolean> {
+  /**
+   * Whether typing is told there. A direct conversation may be closed at any moment, so its row is read each time.
+   * @throws AppError forbidden
+   */
+  async function isTold(conversationId: string): Promise<boolean> {
     const known = sizes.get(conversationId)
     if (known && known.until > Date.now()) return known.small
     const [row] = await database.query(
-      sql<{ people: number }>`
-        select count(*)::int as people from participants
-        where conversation_id = ${conversationId} and left_at is null`,
+      sql<{ type: Conversation['type']; is_blocked: boolean; people: number }>`
+        select type, is_blocked, case when type <> 'direct' then (
+          select count(*)::int from participants where conversation_id = c.id and left_at is null
+        ) else 2 end as people
+        from conversations c where id = ${conversationId}`,
     )
+    if (row) mayWrite(row)
     const small = (row?.people ?? 0) <= smallConversation
+    if (row?.type === 'direct') return small
     if (sizes.size >= maxRemembered) sizes.clear()
     sizes.set(conversationId, { small, until: Date.now() + sizeMemoryMs })
     return small
   }
 
-  /** Those of these people with whom the user shares a conversation. */
+  /** Those of these people with whom the user shares a conversation, and no block. */
   async function acquaintances(userIds: string[], userId: string) {
     if (userIds.length === 0) return []
     return await database.query(
@@ -41,7 +51,7 @@ export function createSignals(deps: { database: Database; fanout: Fanout; presen
           join participants other on other.conversation_id = me.conversation_id
           join conversations c on c.id = me.conversation_id and c.deleted_at is null
           where me.user_id = ${userId} and me.left_at is null and other.user_id = u.id and other.left_at is null
-        )`,
+        ) and not ${hasBlock(sql`${userId}`, sql.ref('u.id'))}`,
     )
   }
 
@@ -50,9 +60,9 @@ export function createSignals(deps: { database: Database; fanout: Fanout; presen
       { conversationId, isTyping }: ParsedInput<'typing'>,
       { actor }: UserContext,
     ): Promise<Record<string, never>> {
-      // being in the room is the right to be heard in it; the rows are not asked for a signal
+      // being in the room is the right to be heard in it; the participants are not asked for a signal
       if (!fanout.isInRoom(actor.userId, conversationId)) throw notFound('conversation')
-      if (await isSmall(conversationId)) {
+      if (await isTold(conversationId)) {
         fanout.signal(conversationId, 'typing', { conversationId, userId: actor.userId, isTyping }, actor.userId)
       }
       return {}

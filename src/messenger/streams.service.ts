@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { type Connection, type Database, run } from '../database/database.ts'
 import { notFound } from '../kernel/errors.ts'
-import type { Fanout } from '../kernel/ports.ts'
+import type { Fanout, MediaUrls } from '../kernel/ports.ts'
 import {
   type HeldConversation,
   holdConversation,
@@ -12,6 +12,7 @@ import {
 import { mention, mentionedNames } from './mentions.ts'
 import { asWritten, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
 import type { EventPayload, Message } from './messenger.contract.ts'
+import { mayWrite } from './messenger.policy.ts'
 import type { SearchIndex } from './search-index.ts'
 
 /** A message that begins without its text. */
@@ -64,8 +65,25 @@ export function createStreams(deps: {
   database: Database
   fanout: Pick<Fanout, 'toConversations'>
   searchIndex: Pick<SearchIndex, 'note'>
+  urls: MediaUrls
 }) {
-  const { database, fanout, searchIndex } = deps
+  const { database, fanout, searchIndex, urls } = deps
+
+  /**
+   * Locks a conversation for who begins to write in it.
+   * @throws AppError not_found, forbidden
+   */
+  async function lock(em: Connection, conversationId: string, userId: string): Promise<HeldConversation> {
+    const conversation = await lockConversation(em, conversationId, userId)
+    mayWrite(conversation)
+    return conversation
+  }
+
+  /** Holds a conversation for what writes in it by itself; undefined where it was deleted or nothing may be written. */
+  async function holdToWrite(em: Connection, conversationId: string): Promise<HeldConversation | undefined> {
+    const conversation = await holdConversation(em, conversationId)
+    return conversation?.is_blocked ? undefined : conversation
+  }
 
   /** Numbers and stores messages that begin, of the conversation that the transaction holds. */
   async function beginIn(em: Connection, held: HeldConversation, streams: NewStream[]): Promise<StreamChange> {
@@ -103,6 +121,7 @@ export function createStreams(deps: {
       em,
       conversationId,
       streams.map(({ id }) => id),
+      urls,
     )
     const payload = { conversationId, prevChange, change, messages }
     return { messages, prevChange, change, announce: () => tell(membersChange, 'messages:created', payload) }
@@ -121,6 +140,7 @@ export function createStreams(deps: {
           ${texts.map(({ messageId }) => messageId)}::uuid[], ${texts.map(({ text }) => text)}::text[])
           as t (conversation_id, id, text)
         where m.conversation_id = t.conversation_id and m.id = t.id and m.status = 'streaming' and m.deleted_at is null
+          and not exists (select from conversations c where c.id = m.conversation_id and c.is_blocked)
         returning m.id`,
     )
     return new Set(rows.map(({ id }) => id))
@@ -128,7 +148,7 @@ export function createStreams(deps: {
 
   /**
    * Ends a message, in the conversation that the transaction holds. Undefined where it has ended already or was deleted.
-   * Whom the text mentions is stored with it; where that may be an agent, `asked` says so and the question is noted.
+   * Where nothing may be written any more, it ends as stopped, with what is stored of it. Whom the text mentions is stored with it; where that may be an agent, `asked` says so and the question is noted.
    */
   async function finishIn(
     em: Connection,
@@ -136,10 +156,12 @@ export function createStreams(deps: {
     end: StreamEnd,
   ): Promise<(StreamChange & { asked: boolean }) | undefined> {
     const { conversationId, messageId, usage } = end
+    const text = held.is_blocked ? '' : end.text
+    const status = held.is_blocked && end.status === 'sent' ? 'cancelled' : end.status
     const [row] = await run(
       em,
       sql<{ seq: number; content: string }>`
-        update messages set content = content || ${end.text}, status = ${end.status}, error_code = ${end.errorCode ?? null},
+        update messages set content = content || ${text}, status = ${status}, error_code = ${end.errorCode ?? null},
           input_tokens = ${usage?.inputTokens ?? null}, output_tokens = ${usage?.outputTokens ?? null},
           credits = ${usage?.credits ?? null}, processing_time_ms = ${usage?.processingTimeMs ?? null},
           change = ${held.last_change + 1}
@@ -150,9 +172,9 @@ export function createStreams(deps: {
     const { prevChange, change } = await nextChange(em, held, 'message')
     const names = mentionedNames(row.content)
     if (names) await mention(em, conversationId, row.seq, names)
-    const asked = end.status === 'sent' && (held.type === 'direct' || (held.type === 'group' && names !== undefined))
+    const asked = status === 'sent' && (held.type === 'direct' || (held.type === 'group' && names !== undefined))
     if (asked) await askIn(em, { conversationId, seq: row.seq, messageId, requestedBy: end.requestedBy })
-    const messages = await messagesOf(em, conversationId, [messageId])
+    const messages = await messagesOf(em, conversationId, [messageId], urls)
     const payload = { conversationId, prevChange, change, messages }
     return {
       ...{ messages, prevChange, change, asked },
@@ -214,7 +236,7 @@ export function createStreams(deps: {
     await fanout.toConversations([{ conversationId, membersChange, event, payload }])
   }
 
-  return { hold: holdConversation, lock: lockConversation, beginIn, appendIn, finishIn, tellDeltas, read }
+  return { hold: holdConversation, holdToWrite, lock, beginIn, appendIn, finishIn, tellDeltas, read }
 }
 
 export type Streams = ReturnType<typeof createStreams>
@@ -236,12 +258,12 @@ async function readBySenders(em: Connection, conversationId: string, messageIds:
   )
 }
 
-async function messagesOf(em: Connection, conversationId: string, ids: string[]): Promise<Message[]> {
+async function messagesOf(em: Connection, conversationId: string, ids: string[], urls: MediaUrls): Promise<Message[]> {
   const rows = await run(
     em,
     sql<MessageRow>`
       select ${messageColumns} from messages m
       where m.conversation_id = ${conversationId} and m.id = any (${ids}::uuid[]) order by m.seq`,
   )
-  return rows.map(presentMessage)
+  return rows.map((row) => presentMessage(row, urls))
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import type { UserContext } from '../kernel/operation.ts'
+import type { MediaUrls } from '../kernel/ports.ts'
 import { type FaceRow, faceColumns, presentFace, smallConversation } from './conversation.presenter.ts'
 import type { Conversations } from './conversations.service.ts'
 import { iso, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
@@ -25,8 +26,12 @@ interface Standing {
  * else after, so a page never claims a change whose rows it might lack; rows that are newer still come again as events or
  * with the next sync, and applying them twice is harmless.
  */
-export function createSync(deps: { database: Database; conversations: Pick<Conversations, 'viewMany'> }) {
-  const { database, conversations } = deps
+export function createSync(deps: {
+  database: Database
+  conversations: Pick<Conversations, 'viewMany'>
+  urls: MediaUrls
+}) {
+  const { database, conversations, urls } = deps
 
   return {
     async sync(input: ParsedInput<'sync'>, { actor }: UserContext): Promise<CommandOutput<'sync'>> {
@@ -55,7 +60,9 @@ export function createSync(deps: { database: Database; conversations: Pick<Conve
 
       return {
         conversations: await conversations.viewMany([...moved, ...resets.map(({ id }) => id)], actor.userId),
-        messages: [...changes.messages, ...(await newestMessages(resets.map(({ id }) => id)))].map(presentMessage),
+        messages: [...changes.messages, ...(await newestMessages(resets.map(({ id }) => id)))].map((row) =>
+          presentMessage(row, urls),
+        ),
         receipts: since === null ? [] : await movedReceipts(Object.keys(positions), since),
         // after the conversations, so that a name of these is never the older one
         ...(since !== null && { users: await changedFaces(actor.userId, since) }),
@@ -121,7 +128,7 @@ export function createSync(deps: { database: Database; conversations: Pick<Conve
         )
         order by u.profile_changed_at, u.id`,
     )
-    return rows.map(presentFace)
+    return rows.map((row) => presentFace(row, urls))
   }
 
   /** Positions that moved, in conversations small enough to tell them to all. */

@@ -1,12 +1,12 @@
 import { sql } from 'kysely'
 import { type Database, run } from '../database/database.ts'
-import type { Fanout } from '../kernel/ports.ts'
+import type { Fanout, MediaUrls } from '../kernel/ports.ts'
 import { type ConversationRow, conversationColumns, presentShared } from './conversation.presenter.ts'
 import { holdConversation, nextChange } from './conversation-lock.ts'
 
 /** Names assistant conversations that their creators have not named; one that has a title keeps it. */
-export function createTitles(deps: { database: Database; fanout: Pick<Fanout, 'toConversations'> }) {
-  const { database, fanout } = deps
+export function createTitles(deps: { database: Database; fanout: Pick<Fanout, 'toConversations'>; urls: MediaUrls }) {
+  const { database, fanout, urls } = deps
 
   return async function giveTitle(conversationId: string, title: string): Promise<void> {
     const named = await database.transact(async (em) => {
@@ -29,7 +29,7 @@ export function createTitles(deps: { database: Database; fanout: Pick<Fanout, 't
         where c.id = ${conversationId} limit 1`,
     )
     if (!row) return
-    const payload = { conversationId, prevChange, change, conversation: presentShared(row) }
+    const payload = { conversationId, prevChange, change, conversation: presentShared(row, urls) }
     await fanout.toConversations([{ conversationId, membersChange, event: 'conversation:updated', payload }])
   }
 }

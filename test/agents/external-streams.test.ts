@@ -275,7 +275,7 @@ test('an agent that says nothing for too long is ended, and one that goes on is 
     isInRoom: () => true,
   }
   const log = pino({ level: 'silent' })
-  const streams = createStreams({ database, fanout, searchIndex: { note: () => {} } })
+  const streams = createStreams({ database, fanout, searchIndex: { note: () => {} }, urls: { of: () => '' } })
   const externalIdleMs = 500
   const pump = createPump({ database, streams, clustered: false, externalIdleMs, metrics: createMetrics(), log })
   const runs = createRuns({

@@ -67,9 +67,9 @@ test('a message has a text, and one that can be stored', async () => {
   ])
 })
 
-test('what this server does not take is unprocessable', async () => {
+test('attachments that are not there are unprocessable, and a type without any is no request', async () => {
   await allRefused([
-    ['unprocessable', 'message:send', sendInput({ type: 'image' })],
+    ['invalid_request', 'message:send', sendInput({ type: 'image' })],
     ['unprocessable', 'message:send', sendInput({ type: 'file', attachmentIds: [randomUUID()] })],
     ['unprocessable', 'message:send', sendInput({ attachmentIds: [randomUUID()] })],
     ['invalid_request', 'message:send', sendInput({ type: 'system' })],

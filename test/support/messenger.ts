@@ -14,6 +14,7 @@ import { createMessenger } from '../../src/messenger/index.ts'
 import type { CommandInput, CommandOutput, Message, MessengerCommand } from '../../src/messenger/messenger.contract.ts'
 import { createTestJobs } from './billing.ts'
 import { openTestDatabase } from './database.ts'
+import { noAttachments, plainUrls } from './no-media.ts'
 
 /** News as it was handed to the sockets. */
 export interface Told {
@@ -47,9 +48,9 @@ export async function startMessenger() {
   const tell = (event: string, to: string | string[], payload: unknown) =>
     void told.push({ event, to, payload: structuredClone(payload) as Told['payload'] })
   const messenger = createMessenger({
-    ...{ database, fanout, events, jobs },
+    ...{ database, fanout, events, jobs, attachments: noAttachments, urls: plainUrls },
     presence: { onlineAmong: async () => new Set() },
-    users: createUsers(database),
+    users: createUsers(database, plainUrls),
     models: createModels({ database, providers: ['openai', 'anthropic'] }),
     addExportSection: (section) => void sections.set(section.name, section),
     metrics: createMetrics(),
@@ -79,6 +80,7 @@ export async function startMessenger() {
 
   return {
     ...{ database, url, events, told, onAsked: messenger.onAsked, runJob, call },
+    ...{ replyToStory: messenger.replyToStory, peersOf: messenger.peersOf, streams: messenger.streams },
     person: () => user('human'),
     agent: () => user('agent'),
     send: (as: string, conversationId: string, content: string, more: Partial<CommandInput<'message:send'>> = {}) =>
