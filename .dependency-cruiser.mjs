@@ -67,7 +67,7 @@ const source = [
   ),
   forbid(
     'features-below-the-house',
-    'A feature stands on kernel and database; app.ts gives it the rest.',
+    'A feature stands on kernel and database; features.ts gives it the rest.',
     { path: anyFeature },
     { path: '^src/(adapters|transport|client)/|^src/[^/]+\\.ts$' },
   ),
@@ -128,9 +128,9 @@ const source = [
   ),
   forbid(
     'one-composition-root',
-    'app.ts puts the parts together; only main.ts starts it, and create-admin.ts uses it without a port.',
-    { path: '^src/', pathNot: '^src/(main|create-admin)\\.ts$' },
-    { path: '^src/(app|main|create-admin)\\.ts$' },
+    'app.ts and features.ts put the parts together; only main.ts starts it, and create-admin.ts uses it without a port.',
+    { path: '^src/', pathNot: '^src/(app|main|create-admin)\\.ts$' },
+    { path: '^src/(app|features|main|create-admin)\\.ts$' },
   ),
 ]
 

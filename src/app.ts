@@ -4,23 +4,14 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import type { Logger } from 'pino'
-import { createOpenAiProvider } from './adapters/openai.ts'
-import { createOpenIdClient } from './adapters/openid.ts'
-import { createJobs } from './adapters/pg-boss.ts'
 import { createRedis } from './adapters/redis.ts'
-import { createMailer } from './adapters/smtp.ts'
-import { createStripe } from './adapters/stripe.ts'
-import { createTbank } from './adapters/tbank.ts'
-import { createTelegramStars } from './adapters/telegram-stars.ts'
-import { createTon } from './adapters/ton.ts'
-import { createAgents } from './agents/index.ts'
-import { createBilling } from './billing/index.ts'
 import type { Config } from './config.ts'
 import { openDatabase } from './database/database.ts'
-import { createIdentity } from './identity/index.ts'
-import { createDomainEvents } from './kernel/domain-events.ts'
+import { createFeatures } from './features.ts'
+import type { createIdentity } from './identity/index.ts'
+import { type Clock, systemClock } from './kernel/clock.ts'
 import { createMetrics } from './kernel/metrics.ts'
-import { createMemberships, createMessenger } from './messenger/index.ts'
+import { createMemberships } from './messenger/index.ts'
 import { createAsyncApi } from './transport/asyncapi.ts'
 import { createBearer } from './transport/bearer.ts'
 import { createCluster } from './transport/cluster.ts'
@@ -31,13 +22,14 @@ import { createGuesses } from './transport/guesses.ts'
 import { createHttp, type Readiness } from './transport/http.ts'
 import { createOpenApi } from './transport/openapi.ts'
 import { callerAddress, createOriginCheck } from './transport/origins.ts'
-import { createPresence } from './transport/presence.ts'
 import { createRateLimits } from './transport/rate-limits.ts'
 import { createRooms } from './transport/rooms.ts'
 import { sessionEvents } from './transport/session.contract.ts'
 import { createSocketServer, serveSockets } from './transport/sockets.ts'
 
 const makeUpPauseMs = 500
+/** The largest video over a slow line. */
+const longestRequestMs = 30 * 60_000
 /** What is under way may take this long to end at a shutdown. */
 const finishMs = 5_000
 /** A job that is cut off is done again by another node. */
@@ -52,8 +44,11 @@ export interface App {
   close(): Promise<void>
 }
 
-/** Puts the server together: the one place that knows every feature and every adapter. */
-export async function createApp(config: Config, log: Logger): Promise<App> {
+/**
+ * Puts the server together: the one place that knows every feature and every adapter.
+ * @param clock for tests of what ends to the second
+ */
+export async function createApp(config: Config, log: Logger, clock: Clock = systemClock): Promise<App> {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string
   }
@@ -68,7 +63,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   const cluster = redis && createCluster({ link: redis, nodeId: config.nodeId, metrics, log })
   const nodes = redis && cluster && { link: redis, cluster }
 
-  const http = createServer()
+  const http = createServer({ requestTimeout: longestRequestMs })
   const io = createSocketServer({ http, adapter: redis?.adapter, isAllowedOrigin: createOriginCheck(config) })
   const rooms = createRooms(io, createMemberships(database))
   const fanout = createFanout({ io, rooms, cluster, metrics, log })
@@ -77,75 +72,10 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     enabled: config.rateLimits,
     shared: redis && cluster && { limiter: redis.limiter, isUp: cluster.isUp },
   }
-  const events = createDomainEvents()
-  const jobs = createJobs({ store: database.jobStore, log })
-  const mailer = createMailer({ ...config.mail, outbox: join(config.dataDir, 'outbox'), log })
-  const identity = createIdentity({
-    database,
-    config: { ...config, publicUrl: config.publicUrl ?? `http://localhost:${config.port}` },
-    fanout,
-    events,
-    jobs,
-    mailer,
+  const scratch = join(config.dataDir, 'uploads')
+  const { identity, billing, media, messenger, stories, agents, jobs, presence, ...adapters } = await createFeatures({
+    ...{ config, database, fanout, scratch, metrics, log, clock, nodes },
     guesses: createGuesses(limiting),
-    openId: createOpenIdClient(),
-    log,
-  })
-  const stripe = config.payments.stripe && createStripe(config.payments.stripe)
-  const { tbank, stars, ton } = config.payments
-  const billing = createBilling({
-    database,
-    config: {
-      ...config.credits,
-      publicUrl: config.publicUrl ?? `http://localhost:${config.port}`,
-      pastDueGraceDays: config.payments.pastDueGraceDays,
-      modelProviders: config.ai.providers.map(({ name }) => name),
-    },
-    providers: {
-      stripe: stripe?.payments,
-      tbank:
-        tbank &&
-        createTbank({ ...tbank, notificationUrl: config.publicUrl && `${config.publicUrl}/v1/webhooks/tbank` }),
-      stars: stars && createTelegramStars(stars),
-      ton: ton && createTon(ton),
-    },
-    subscriptions: stripe?.subscriptions,
-    fanout,
-    events,
-    jobs,
-    addExportSection: identity.addExportSection,
-    log,
-  })
-  const presence = createPresence({ fanout, touchLastSeen: identity.users.touchLastSeen, nodes, log })
-  const messenger = createMessenger({
-    database,
-    fanout,
-    presence,
-    users: identity.users,
-    models: billing.models,
-    events,
-    jobs,
-    addExportSection: identity.addExportSection,
-    metrics,
-    log,
-    maxGroupSize: config.maxGroupSize,
-  })
-  const { ai } = config
-  const agents = createAgents({
-    database,
-    identity,
-    messenger,
-    meter: billing.meter,
-    models: billing.models,
-    providers: ai.providers.map((provider) => createOpenAiProvider({ ...provider, idleTimeoutMs: ai.idleMs })),
-    settings: { ...ai, tokensPerHour: ai.conversationTokensPerHour },
-    tellWallet: billing.wallets.tell,
-    events,
-    fanout,
-    nodeId: config.nodeId,
-    clustered: cluster !== undefined,
-    metrics,
-    log,
   })
 
   const rateLimits = createRateLimits(limiting)
@@ -184,7 +114,14 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     }
   }
 
-  const routes = [...identity.routes, ...billing.routes, ...messenger.routes, ...agents.routes]
+  const routes = [
+    ...identity.routes,
+    ...billing.routes,
+    ...media.routes,
+    ...messenger.routes,
+    ...stories.routes,
+    ...agents.routes,
+  ]
   http.on(
     'request',
     createHttp({
@@ -198,7 +135,14 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
         openApi: createOpenApi({ routes, version, serverUrl: config.publicUrl }),
         asyncApi: createAsyncApi({
           commands: sockets.commands,
-          events: { ...messenger.events, ...identity.events, ...billing.events, ...agents.events, ...sessionEvents },
+          events: {
+            ...messenger.events,
+            ...identity.events,
+            ...billing.events,
+            ...stories.events,
+            ...agents.events,
+            ...sessionEvents,
+          },
           version,
           serverUrl: config.publicUrl,
         }),
@@ -206,6 +150,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       corsOrigins: config.corsOrigins,
       trustProxy: config.trustProxy,
       publicUrl: config.publicUrl,
+      scratch,
       readiness,
       metrics,
       log,
@@ -264,7 +209,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       })
       await presence.settled()
       await jobs.stop(jobGraceMs)
-      mailer.close()
+      adapters.close()
       await cluster?.close()
       await database.close()
     },
