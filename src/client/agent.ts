@@ -1,14 +1,22 @@
+import type { Attachment } from '../media/media.contract.ts'
 import type { Message } from '../messenger/messenger.contract.ts'
 import { type AddressedMessages, createAddressedMessages } from './agent.inbox.ts'
 import { type AgentStream, createAgentStream, type ReplyStream } from './agent.stream.ts'
+import { callRest } from './http.ts'
+import { createMediaUrls, type MediaUrlOf } from './media.urls.ts'
 import { createMessaging, type MessagingOptions } from './messaging.ts'
+import { createServerClock } from './server.clock.ts'
 import { CommandFailed, type SocketInput, unavailable } from './socket.ts'
 import { memoryStorage } from './storage.ts'
 import type { Store } from './store.ts'
+import { sendFile, type UploadOptions } from './upload.ts'
 
 export interface Reply {
-  /** Sends a whole message; resolves once it is stored. In a group it is a reply to the message. */
-  send(text: string): Promise<void>
+  /**
+   * Sends a whole message, with uploads of the agent's; resolves once it is stored. In a group it is a reply to the
+   * message.
+   */
+  send(text: string, attachments?: Attachment[]): Promise<void>
   /** Begins a message whose text grows; of these the agent has one at a time in a conversation. */
   stream(): ReplyStream
 }
@@ -34,13 +42,17 @@ export interface Agent {
   readonly ready: Promise<void>
   /** The agent's conversations, such as for the context of a message. */
   readonly store: Store
+  /** Uploads a file, to be sent within a day. Throws `ApiError`, or the reason of the signal. */
+  upload(file: Blob, options?: UploadOptions): Promise<Attachment>
+  /** An absolute address that can be loaded now, for any that messages have. Throws `ApiError`. */
+  mediaUrl: MediaUrlOf
   /** Ends all activity. What was being answered is left as it is, for the next start. */
   close(): Promise<void>
 }
 
 /** An external agent: connects by its key, stays connected, and answers. */
 export function createAgent(options: AgentOptions): Agent {
-  const { key, onMessage, storage = memoryStorage() } = options
+  const { url, key, onMessage, storage = memoryStorage() } = options
   const streams = new Set<AgentStream>()
   const messaging = createMessaging({
     ...options,
@@ -55,6 +67,14 @@ export function createAgent(options: AgentOptions): Agent {
   let inbox: AddressedMessages | undefined
   let isClosed = false
 
+  const clock = createServerClock()
+  const mediaUrl = createMediaUrls({
+    url,
+    clock,
+    get: (id) =>
+      callRest(url, fetch, { method: 'GET', path: `/v1/attachments/${id}`, token: key }) as Promise<Attachment>,
+  })
+  messaging.on('connected', ({ serverTime }) => clock.learn(serverTime))
   messaging.on('stream:stop', ({ messageId }) => {
     for (const stream of streams) if (stream.messageId === messageId) stream.stop()
   })
@@ -99,9 +119,9 @@ export function createAgent(options: AgentOptions): Agent {
       ...(!isDirect && { replyToId: id }),
     })
     return {
-      async send(text) {
+      async send(text, attachments) {
         const { conversationId: _, ...how } = begin()
-        const { acknowledged } = messaging.send(conversationId, text, how)
+        const { acknowledged } = messaging.send(conversationId, text, { ...how, ...(attachments && { attachments }) })
         await acknowledged.catch((error: CommandFailed) => {
           // An earlier run has sent another text: the message is answered.
           if (error.code !== 'idempotency_conflict') throw error
@@ -127,5 +147,11 @@ export function createAgent(options: AgentOptions): Agent {
   const ready = start()
   // Who does not wait hears of it by `onError`.
   ready.catch(() => {})
-  return { ready, store: messaging.store, close: () => close(unavailable('The agent was closed.')) }
+  return {
+    ready,
+    store: messaging.store,
+    mediaUrl,
+    upload: (file, how = {}) => sendFile(url, fetch, { ...how, file, token: key }),
+    close: () => close(unavailable('The agent was closed.')),
+  }
 }

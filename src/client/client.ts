@@ -4,10 +4,12 @@ import type { MessengerCommand } from '../messenger/messenger.contract.ts'
 import type { SessionReady } from '../transport/session.contract.ts'
 import type { Emitter } from './emitter.ts'
 import { ApiError, callRest } from './http.ts'
+import { createMediaUrls, type MediaUrlOf } from './media.urls.ts'
 import { createMessaging, type Messaging, type MessagingEvents, type MessagingOptions } from './messaging.ts'
 import type { PendingMessage } from './outbox.ts'
 import { createTokenRenewal } from './renewal.ts'
 import { createRest, type Rest } from './rest.ts'
+import { createServerClock } from './server.clock.ts'
 import { CommandFailed, type SocketInput, type SocketOutput, unavailable } from './socket.ts'
 import { memoryStorage } from './storage.ts'
 import type { Store } from './store.ts'
@@ -34,6 +36,12 @@ export interface Client extends Pick<Emitter<ClientEvents>, 'on'> {
    * up by itself. Rejects with {@link CommandFailed} or {@link ApiError} when signed out or refused.
    */
   connect(): Promise<SessionReady>
+  upload: Rest['upload']
+  /**
+   * An absolute address that can be loaded now, for any that messages, people or stories have: the same while it is
+   * good, else a new one. Throws {@link ApiError}; `not_found` where one may not see it any more.
+   */
+  mediaUrl: MediaUrlOf
   /** Sends through the outbox: at once, or as soon as there is a connection. */
   send: Messaging['send']
   /** One's own messages that the store does not have yet, the failed ones too. */
@@ -54,13 +62,20 @@ export interface Client extends Pick<Emitter<ClientEvents>, 'on'> {
 /** The client: REST, socket, a store that stays right by itself, and an outbox that loses nothing. */
 export function createClient(options: ClientOptions): Client {
   const { url, storage = memoryStorage() } = options
-  const fetchFn: typeof fetch = options.fetch ?? ((...args) => fetch(...args))
+  const clock = createServerClock()
+  const fetchFn: typeof fetch = async (...args) => {
+    const response = await (options.fetch ?? fetch)(...args)
+    // to be read by pages of the server's own origin
+    clock.learn(response.headers.get('date'))
+    return response
+  }
   const tokens = createTokens({
     storage,
     refresh: (refreshToken) =>
       callRest(url, fetchFn, { method: 'POST', path: '/v1/auth/refresh', body: { refreshToken } }) as Promise<Tokens>,
   })
   const rest = createRest({ url, tokens, fetch: fetchFn })
+  const mediaUrl = createMediaUrls({ url, clock, get: (id) => rest.request('GET', `/v1/attachments/${id}`) })
   const renewal = createTokenRenewal(tokens, (token) => {
     // Where this fails the server closes the socket at the expiry, and the next handshake tells why.
     messaging.command('session:refresh', { token }).catch(() => {})
@@ -76,7 +91,10 @@ export function createClient(options: ClientOptions): Client {
     },
     onRefused: (reason) => void tokens.end(reason),
   })
-  messaging.on('connected', renewal.start)
+  messaging.on('connected', ({ serverTime }) => {
+    clock.learn(serverTime)
+    renewal.start()
+  })
   messaging.on('disconnected', renewal.stop)
   tokens.on('signedOut', (reason) => {
     void messaging.leave(new CommandFailed({ ...reason, retryable: false }))
@@ -91,6 +109,8 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     rest,
+    mediaUrl,
+    upload: rest.upload,
     store: messaging.store,
     on: messaging.on,
     command: messaging.command,

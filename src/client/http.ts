@@ -45,19 +45,40 @@ export async function callRest(url: string, fetchFn: typeof fetch, call: RestCal
   if (call.token !== undefined) headers.authorization = `Bearer ${call.token}`
   if (call.body !== undefined) headers['content-type'] = 'application/json'
   const body = call.body === undefined ? null : JSON.stringify(call.body)
-  let response: Response
-  let text: string
+  let answer: RestAnswer
   try {
-    response = await fetchFn(url.replace(/\/$/, '') + call.path, { method: call.method, headers, body })
-    text = await response.text()
+    answer = await answerOf(await fetchFn(addressOf(url, call.path), { method: call.method, headers, body }))
   } catch (cause) {
-    throw new ApiError(0, { code: 'unavailable', detail: 'The server could not be reached.' }, { cause })
+    throw unreachable(cause)
   }
+  return settle(answer)
+}
+
+/** The absolute address of a path on the server at `url`, which may be below a path itself. */
+export const addressOf = (url: string, path: string): string => url.replace(/\/$/, '') + path
+
+export interface RestAnswer {
+  status: number
+  text: string
+  /** The header of that name. */
+  retryAfter: string | null
+}
+
+export async function answerOf(response: Response): Promise<RestAnswer> {
+  const { status, headers } = response
+  return { status, text: await response.text(), retryAfter: headers.get('retry-after') }
+}
+
+export const unreachable = (cause?: unknown): ApiError =>
+  new ApiError(0, { code: 'unavailable', detail: 'The server could not be reached.' }, { cause })
+
+/** What an answer says; nothing where it is empty. Throws {@link ApiError} where it is a refusal. */
+export function settle({ status, text, retryAfter }: RestAnswer): unknown {
   const parsed = parseJson(text)
-  if (response.ok) return parsed
-  const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN)
-  throw new ApiError(response.status, (parsed as Problem | undefined) ?? {}, {
-    retryAfter: Number.isNaN(retryAfter) ? undefined : retryAfter,
+  if (status >= 200 && status < 300) return parsed
+  const seconds = Number(retryAfter ?? Number.NaN)
+  throw new ApiError(status, (parsed as Problem | undefined) ?? {}, {
+    retryAfter: Number.isNaN(seconds) ? undefined : seconds,
   })
 }
 

@@ -3,6 +3,7 @@
 export type { RunCommand, RunInput, RunOutput } from '../agents/agents.contract.ts'
 export type { Me, Session, Tokens, User } from '../identity/identity.contract.ts'
 export type { CommandError, ErrorCode, FieldError } from '../kernel/errors.ts'
+export type { Attachment } from '../media/media.contract.ts'
 export type {
   CommandInput,
   CommandOutput,
@@ -20,6 +21,7 @@ export type {
   SharedConversation,
   SyncOutput,
 } from '../messenger/messenger.contract.ts'
+export type { Story, StoryEvent, StoryRing, StoryView } from '../stories/stories.contract.ts'
 export type { SessionReady } from '../transport/session.contract.ts'
 export type { ReplyStream, StreamUsage } from './agent.stream.ts'
 export { type Agent, type AgentOptions, createAgent, type Reply } from './agent.ts'
@@ -43,3 +45,4 @@ export {
 export { type KeyValueStorage, memoryStorage } from './storage.ts'
 export { createStore, type News, type Outcome, type SendInput, type Store } from './store.ts'
 export { createTokens, type SignedOut, type TokenHolder } from './tokens.ts'
+export type { UploadOptions } from './upload.ts'

@@ -1,5 +1,4 @@
-import type { AgentsEvent, AgentsEventPayload } from '../agents/agents.contract.ts'
-import type { EventPayload, MessengerEvent } from '../messenger/messenger.contract.ts'
+import type { Attachment } from '../media/media.contract.ts'
 import type { SessionReady } from '../transport/session.contract.ts'
 import type { Backoff } from './backoff.ts'
 import { createEmitter, type Emitter } from './emitter.ts'
@@ -7,6 +6,7 @@ import { newsOf, storedEvents } from './news.ts'
 import { createOutbox, type PendingMessage, type Sending } from './outbox.ts'
 import { createReconciler } from './reconciler.ts'
 import {
+  type FeatureEvents,
   type KintsugiSocket,
   openSocket,
   type SocketCommand,
@@ -34,9 +34,7 @@ export interface MessagingOptions {
 }
 
 /** Server events come as they are on the wire, maybe before the store could take them; `changed` says when it has. */
-export type MessagingEvents = { [K in MessengerEvent]: EventPayload<K> } & {
-  [K in AgentsEvent]: AgentsEventPayload<K>
-} & {
+export type MessagingEvents = FeatureEvents & {
   connected: SessionReady
   disconnected: { reason: string }
   /** The login has ended: by `logout`, because it was revoked or has expired, or with a ban. */
@@ -47,7 +45,11 @@ export type MessagingEvents = { [K in MessengerEvent]: EventPayload<K> } & {
   sendFailed: PendingMessage
 }
 
-export type SendOptions = Omit<SendInput, 'conversationId' | 'content' | 'clientId'> & { clientId?: string }
+export type SendOptions = Omit<SendInput, 'conversationId' | 'content' | 'clientId'> & {
+  clientId?: string
+  /** Uploads of one's own, in order, in place of their `attachmentIds`: the pending message shows them. */
+  attachments?: Attachment[]
+}
 
 export interface Messaging extends Emitter<MessagingEvents> {
   readonly store: Store
@@ -70,7 +72,15 @@ export interface Messaging extends Emitter<MessagingEvents> {
 /** A page of history that news outdates on its way is loaded again, this often. */
 const maxHistoryTries = 5
 
-const passedOn = ['typing', 'presence:changed', 'stream:delta', 'stream:stop'] as const
+const passedOn = [
+  'typing',
+  'presence:changed',
+  'stream:delta',
+  'stream:stop',
+  'story:created',
+  'story:removed',
+  'story:viewed',
+] as const
 
 /** What one user, a person or an agent, does over a socket: a store that stays right, and an outbox that loses nothing. */
 export function createMessaging(
@@ -226,8 +236,9 @@ export function createMessaging(
       takeAnswer(name, input, output)
       return output
     },
-    send(conversationId, content, { clientId = newClientId(), ...others } = {}) {
-      return outbox.send({ conversationId, clientId, content, ...others })
+    send(conversationId, content, { clientId = newClientId(), attachments, ...others } = {}) {
+      const attached = attachments && { attachments, attachmentIds: attachments.map(({ id }) => id) }
+      return outbox.send({ conversationId, clientId, content, ...others, ...attached })
     },
     pending(conversationId) {
       const held = reconciler
@@ -236,7 +247,7 @@ export function createMessaging(
         .map(({ payload }) => payload)
       const acknowledged = held
         .filter(({ input }) => input.conversationId === conversationId)
-        .map(({ input, sent }) => ({ ...input, createdAt: sent.createdAt }))
+        .map(({ input, sent }) => ({ ...input, attachments: sent.message?.attachments, createdAt: sent.createdAt }))
       const all = [...acknowledged, ...outbox.list(conversationId)]
       if (all.length === 0) return all
       const rows = store.get(conversationId)?.messages.filter((row) => row.senderId === userId) ?? []

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../kernel/errors.ts'
+import type { Attachment } from '../media/media.contract.ts'
 import type { Sent } from '../messenger/messenger.contract.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { CommandFailed, unavailable } from './socket.ts'
@@ -7,6 +8,8 @@ import type { SendInput } from './store.ts'
 
 /** A message of one's own that the server has not acknowledged. */
 export interface PendingMessage extends SendInput {
+  /** What its `attachmentIds` name, where that is known here. */
+  attachments?: Attachment[]
   /** By this device's clock. */
   createdAt: string
   /** Present once the server has refused it for good; it then waits for `retry` or `discard`. */
@@ -22,7 +25,7 @@ export interface Sending {
 export interface Outbox {
   /** Takes up what the storage holds of this user. */
   open(userId: string): Promise<void>
-  send(input: SendInput): Sending
+  send(input: Omit<PendingMessage, 'createdAt' | 'failure'>): Sending
   online(): void
   offline(): void
   /** In the order of sending. */
@@ -143,7 +146,7 @@ export function createOutbox(deps: {
 
   async function transmit(own: Box, entry: Entry): Promise<void> {
     const { lane } = entry
-    const { createdAt: _, failure: __, ...input } = entry.message
+    const { attachments: _, createdAt: __, failure: ___, ...input } = entry.message
     entry.isInFlight = true
     lane.inFlight++
     own.inFlight++

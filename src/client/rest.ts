@@ -1,7 +1,9 @@
 import type { z } from 'zod'
 import type { identityContract, Me, Session, User } from '../identity/identity.contract.ts'
+import type { Attachment } from '../media/media.contract.ts'
 import { ApiError, callRest, type Method } from './http.ts'
 import type { TokenHolder } from './tokens.ts'
+import { sendFile, type UploadOptions } from './upload.ts'
 
 type IdentityInput<K extends keyof typeof identityContract> = z.input<(typeof identityContract)[K]['input']>
 
@@ -11,6 +13,11 @@ export interface Rest {
    * expire or has expired, and repeats then. Throws {@link ApiError}.
    */
   request<T = unknown>(method: Method, path: string, body?: unknown): Promise<T>
+  /**
+   * Uploads a file, to be sent, shown as a story or made an avatar within a day. Renews the access token as `request`
+   * does. Throws {@link ApiError}, or the reason of the signal.
+   */
+  upload(file: Blob, options?: UploadOptions): Promise<Attachment>
   register(input: IdentityInput<'auth:register'>): Promise<Session>
   login(input: IdentityInput<'auth:login'>): Promise<Session>
   /** Ends the login on the server, and here even where the server cannot be told. */
@@ -26,15 +33,18 @@ export interface Rest {
 export function createRest(deps: { url: string; tokens: TokenHolder; fetch?: typeof fetch }): Rest {
   const { url, tokens, fetch: fetchFn = (...args) => fetch(...args) } = deps
 
-  async function request<T>(method: Method, path: string, body?: unknown): Promise<T> {
+  async function withToken<T>(call: (token: string | undefined) => Promise<unknown>): Promise<T> {
     const token = await tokens.access()
     try {
-      return (await callRest(url, fetchFn, { method, path, body, token })) as T
+      return (await call(token)) as T
     } catch (error) {
       if (!(error instanceof ApiError) || error.code !== 'token_expired' || token === undefined) throw error
-      return (await callRest(url, fetchFn, { method, path, body, token: await tokens.refresh(token) })) as T
+      return (await call(await tokens.refresh(token))) as T
     }
   }
+
+  const request = <T>(method: Method, path: string, body?: unknown): Promise<T> =>
+    withToken((token) => callRest(url, fetchFn, { method, path, body, token }))
 
   async function begin(path: string, body: unknown): Promise<Session> {
     const session = (await callRest(url, fetchFn, { method: 'POST', path, body })) as Session
@@ -44,6 +54,7 @@ export function createRest(deps: { url: string; tokens: TokenHolder; fetch?: typ
 
   return {
     request,
+    upload: (file, options = {}) => withToken((token) => sendFile(url, fetchFn, { file, token, ...options })),
     register: (input) => begin('/v1/auth/register', input),
     login: (input) => begin('/v1/auth/login', input),
     async logout() {

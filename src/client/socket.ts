@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { AgentsEvent, AgentsEventPayload, runsContract } from '../agents/agents.contract.ts'
 import type { CommandError, ErrorCode } from '../kernel/errors.ts'
 import type { EventPayload, MessengerEvent, messengerContract } from '../messenger/messenger.contract.ts'
+import type { StoryEvent, storiesEvents } from '../stories/stories.contract.ts'
 import type { SessionReady, sessionContract, sessionEvents } from '../transport/session.contract.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { createEmitter } from './emitter.ts'
@@ -12,7 +13,12 @@ export type SocketCommand = keyof Commands
 export type SocketInput<K extends SocketCommand> = z.input<Commands[K]['input']>
 export type SocketOutput<K extends SocketCommand> = z.infer<Commands[K]['output']>
 
-type ServerEvents = { [K in MessengerEvent]: EventPayload<K> } & { [K in AgentsEvent]: AgentsEventPayload<K> } & {
+/** What features say over the socket. */
+export type FeatureEvents = { [K in MessengerEvent]: EventPayload<K> } & {
+  [K in AgentsEvent]: AgentsEventPayload<K>
+} & { [K in keyof typeof storiesEvents]: StoryEvent<K> }
+
+type ServerEvents = FeatureEvents & {
   [K in keyof typeof sessionEvents]: z.infer<(typeof sessionEvents)[K]['payload']>
 }
 

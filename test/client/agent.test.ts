@@ -117,6 +117,26 @@ describe('an external agent', () => {
     assert.deepEqual(asked, [`@${username} first`, 'second'])
   })
 
+  it('reads what is attached to a message, and answers with a file of its own', async (t: TestContext) => {
+    const { id, key } = await newAgent()
+    const agent = await answering(t, key, {
+      async onMessage({ attachments = [] }, reply) {
+        const [url] = await Promise.all(attachments.map((one) => agent.mediaUrl(one.url)))
+        const text = await (await fetch(String(url))).text()
+        const file = new File([text.toUpperCase()], 'louder.txt')
+        await reply.send('louder', [await agent.upload(file, { onProgress: () => {} })])
+      },
+    })
+    const eve = await person('eve')
+    const conversationId = await direct(eve, id)
+    const attachment = await eve.upload(new File(['quiet words'], 'words.txt'))
+    await eve.send(conversationId, '', { attachments: [attachment] }).acknowledged
+    const { attachments, type } = await sees(eve, conversationId, ({ senderId }) => senderId === id)
+    assert.deepEqual([type, attachments?.map(({ name }) => name)], ['file', ['louder.txt']])
+    const url = await eve.mediaUrl(attachments?.[0]?.url ?? '')
+    assert.equal(await (await fetch(url)).text(), 'QUIET WORDS')
+  })
+
   it('answers each message once that came while it was away, and goes on with the one it was in', async (t: TestContext) => {
     const { id, key } = await newAgent()
     const storage = memoryStorage()
