@@ -32,7 +32,10 @@ export type QueriesJob = Common & { kind: 'queries'; probes: Probe[]; repeats: n
 /** Everyone asks the model, half of them for `tokens` tokens and half for half as many, and reads. */
 export type StreamsJob = Common & { kind: 'streams'; model: string; tokens: number }
 
-export type Job = TrafficJob | IdleJob | ReconnectJob | QueriesJob | StreamsJob
+/** Everyone uploads a file of about so many bytes, all at once. */
+export type UploadsJob = Common & { kind: 'uploads'; fileBytes: number }
+
+export type Job = TrafficJob | IdleJob | ReconnectJob | QueriesJob | StreamsJob | UploadsJob
 
 export type TrafficResult = {
   /** Length of the measured window, in seconds. */
@@ -74,6 +77,24 @@ export type StreamsResult = {
   serverCpu: number
 }
 
+export type UploadsResult = {
+  /** Those that were taken, and of them those that came back whole (of Kintsugi). */
+  uploads: number
+  intact: number
+  /** Why others failed. */
+  failures: string[]
+  seconds: number
+  /** What the server had resident before, and at the most. */
+  idleBytes: number
+  peakBytes: number
+  /** Milliseconds between two looks of the server's event loop, which are to be 10, during the uploads. */
+  lagP50: number
+  lagP99: number
+  lagMax: number
+  /** Seconds of processor time of the server meanwhile. */
+  serverCpu: number
+}
+
 export type ReconnectResult = {
   clients: number
   synced: number
@@ -92,6 +113,7 @@ export type Results = {
   reconnect: ReconnectResult
   queries: QueriesResult
   streams: StreamsResult
+  uploads: UploadsResult
 }
 
 export type Answer = { result: Results[keyof Results] } | { failure: string }

@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import type { IdleJob, QueriesJob, ReconnectJob, Results, StreamsJob, TargetName, TrafficJob } from './jobs.ts'
+import type {
+  IdleJob,
+  QueriesJob,
+  ReconnectJob,
+  Results,
+  StreamsJob,
+  TargetName,
+  TrafficJob,
+  UploadsJob,
+} from './jobs.ts'
 import type { Options } from './options.ts'
 import { runLoad, type Server, startServer } from './processes.ts'
 import { checkRows, countRows } from './rows.ts'
@@ -9,13 +18,21 @@ import type { World } from './world.ts'
 
 /** A job without what only the lab knows. */
 type Task<J> = Omit<J, 'target' | 'urls' | 'pids' | 'world'>
-export type AnyTask = Task<TrafficJob> | Task<IdleJob> | Task<ReconnectJob> | Task<QueriesJob> | Task<StreamsJob>
+export type AnyTask =
+  | Task<TrafficJob>
+  | Task<IdleJob>
+  | Task<ReconnectJob>
+  | Task<QueriesJob>
+  | Task<StreamsJob>
+  | Task<UploadsJob>
 
 export type Setting = {
   /** Processes of the server; more than one are joined by Redis. */
   nodes?: number
   /** The server can be asked to collect garbage. */
   collectable?: boolean
+  /** Another program in the place of the target's. */
+  program?: string
   /** Further variables for the server. */
   environment?: Record<string, string>
 }
@@ -29,6 +46,8 @@ export type Lab = {
   faults: string[]
   /** Empties the storage and makes a world in it. */
   prepare(world: World): Promise<void>
+  /** Works on the rows that a server has stored; on the embedded database while it is stopped. */
+  withRows<T>(target: StoringTarget, work: (connection: Connection) => Promise<T>): Promise<T>
   /** Starts the server, lets the load do the task, stops the server and checks the rows that it stored. */
   measure<T extends AnyTask>(target: TargetName, task: T, setting?: Setting): Promise<Results[T['kind']]>
 }
@@ -42,7 +61,7 @@ export function createLab(options: Options, storage: Storage, redisUrl: string |
   let world: World = { people: [], rooms: [] }
 
   const environment = (target: TargetName, nodes: number): Record<string, string> => ({
-    ...(target === 'bare' ? {} : storage.environment(target)),
+    ...storage.environment(target),
     ...(target === 'kintsugi' ? { RATE_LIMITS: 'off', LOG_LEVEL: 'error', JWT_SECRET: jwtSecret } : {}),
     ...(nodes > 1 ? { REDIS_URL: redisUrl ?? '' } : {}),
   })
@@ -71,14 +90,14 @@ export function createLab(options: Options, storage: Storage, redisUrl: string |
   }
 
   async function measure<T extends AnyTask>(target: TargetName, task: T, setting: Setting = {}) {
-    const { nodes = 1, collectable = false, environment: further } = setting
+    const { nodes = 1, environment: further, ...how } = setting
     const storing = target === 'bare' ? undefined : target
     const before = storing ? await withRows(storing, (connection) => settle(connection, storing)) : 0
     const servers: Server[] = []
     let result: Results[T['kind']]
     try {
       for (let node = 0; node < nodes; node++) {
-        servers.push(await startServer(target, { ...environment(target, nodes), ...further }, collectable))
+        servers.push(await startServer(target, { ...environment(target, nodes), ...further }, how))
       }
       const addresses = { urls: servers.map(({ url }) => url), pids: servers.map(({ pid }) => pid) }
       result = await runLoad({ ...task, ...addresses, target, world }, taskLimitMs)
@@ -96,7 +115,7 @@ export function createLab(options: Options, storage: Storage, redisUrl: string |
     return result
   }
 
-  return { options, storage, redisUrl, faults, prepare, measure }
+  return { options, storage, redisUrl, faults, prepare, withRows, measure }
 }
 
 /** What one round has left to write must not fall into the next, which may be another's. Returns the rows stored. */

@@ -5,6 +5,7 @@ import { runQueries } from './load/queries.ts'
 import { runReconnect } from './load/reconnect.ts'
 import { runStreams } from './load/streams.ts'
 import { runTraffic } from './load/traffic.ts'
+import { runUploads } from './load/uploads.ts'
 
 function run(job: Job): Promise<Results[keyof Results]> {
   switch (job.kind) {
@@ -18,6 +19,8 @@ function run(job: Job): Promise<Results[keyof Results]> {
       return runQueries(job)
     case 'streams':
       return runStreams(job)
+    case 'uploads':
+      return runUploads(job)
   }
 }
 

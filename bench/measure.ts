@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 
 /** Linux counts processor time in ticks of 1/100 s for every program, whatever the kernel's own rate (`man 5 proc`). */
 const ticksPerSecond = 100
@@ -16,9 +16,17 @@ export function cpuSeconds(pid: number): number {
 }
 
 /** Bytes of memory that a process has resident. */
-export function residentBytes(pid: number): number {
-  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  return Number(kilobytes) * 1024
+export const residentBytes = (pid: number): number => statusBytes(pid, 'VmRSS')
+
+/** The most of it at any moment since the start, or since {@link forgetPeak}. */
+export const peakBytes = (pid: number): number => statusBytes(pid, 'VmHWM')
+
+/** The peak is from now on counted from what is resident now (`man 5 proc_pid_clear_refs`). */
+export const forgetPeak = (pid: number): void => writeFileSync(`/proc/${pid}/clear_refs`, '5')
+
+function statusBytes(pid: number, field: string): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024
 }
 
 /** How many files and sockets this process may have open. */

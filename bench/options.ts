@@ -13,9 +13,9 @@ export type Options = {
   markdown: boolean
 }
 
-export const usage = `npm run bench -- [options]
+export const usage = `npm run bench -- [options] [name ...]
 
-  --only <name,...>     do these works only (npm run bench -- --list names them)
+  name, --only <name,...>  do these works only (npm run bench -- --list names them)
   --targets <name,...>  bare, naive, kintsugi (standard: all three)
   --rounds <n>          rounds of which the median is taken (3)
   --seconds <s>         measured seconds of a round (5)
@@ -36,8 +36,9 @@ const targetNames: TargetName[] = ['bare', 'naive', 'kintsugi']
  * @throws TypeError saying which argument is not understood
  */
 export function readOptions(args: string[], workNames: string[]): Options | string {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args,
+    allowPositionals: true,
     options: {
       only: { type: 'string', default: '' },
       targets: { type: 'string', default: targetNames.join() },
@@ -53,7 +54,7 @@ export function readOptions(args: string[], workNames: string[]): Options | stri
   if (values.help) return usage
   if (values.list) return workNames.join('\n')
   return {
-    only: namesAmong(values.only, workNames),
+    only: namesAmong([values.only, ...positionals].join(), workNames),
     targets: namesAmong(values.targets, targetNames),
     rounds: positive('--rounds', values.rounds),
     seconds: positive('--seconds', values.seconds),

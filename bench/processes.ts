@@ -26,19 +26,20 @@ export type Server = { url: string; pid: number; stop(): Promise<void> }
 
 /**
  * Starts a server on a free port and waits until it is ready.
- * @param collectable the server can be asked to collect garbage (`settle.ts`)
+ * @param how.program another than the target's
+ * @param how.collectable the server can be asked to collect garbage (`settle.ts`)
  * @throws with the server's last output where it does not become ready
  */
 export async function startServer(
   target: TargetName,
   environment: Record<string, string>,
-  collectable = false,
+  { program = programs[target], collectable = false }: { program?: string; collectable?: boolean } = {},
 ): Promise<Server> {
   const port = await freePort()
   const flags = collectable ? ['--expose-gc', '--import', `${root}/bench/settle.ts`] : []
   // only what a server needs: variables meant for the bench, or for another Kintsugi, must not reach it
   const { PATH, HOME, TZ, LANG } = process.env
-  const child = spawn(process.execPath, [...flags, join(root, programs[target])], {
+  const child = spawn(process.execPath, [...flags, join(root, program)], {
     cwd: root,
     env: { PATH, HOME, TZ, LANG, PORT: String(port), HOST: '127.0.0.1', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

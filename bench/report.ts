@@ -71,5 +71,8 @@ export const perSecond = (value: number): string => `${Math.round(value).toLocal
 /** Milliseconds with three digits that mean something. */
 export const milliseconds = (value: number): string => `${value.toPrecision(3)} ms`
 
+/** Bytes as megabytes of 1024². */
+export const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MB`
+
 /** Bytes as kilobytes of 1024. */
 export const kilobytes = (bytes: number): string => `${(bytes / 1024).toFixed(1)} KB`

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import { Client } from 'pg'
+import type { TargetName } from './jobs.ts'
 
 /** Runs SQL beside the servers: for seeding and for checking rows. */
 export type Connection = {
@@ -19,8 +20,8 @@ export type Storage = {
   embedded: boolean
   /** Product and version, with what decides how much a commit costs. */
   description: string
-  /** What a server must be told to use it. */
-  environment(target: StoringTarget): Record<string, string>
+  /** What a server must be told to use it; a folder for files in any case. */
+  environment(target: TargetName): Record<string, string>
   /** Takes all rows and tables away. */
   empty(): Promise<void>
   /** On the embedded database only while the server is stopped: a second process would lose rows. */
@@ -36,14 +37,24 @@ const databaseName = 'kintsugi_bench'
  * Without a server the embedded database, in a temporary folder.
  * @throws where another bench is using the server
  */
-export function openStorage(serverUrl: string | undefined): Promise<Storage> {
-  return serverUrl ? openPostgres(serverUrl) : openEmbedded()
+export async function openStorage(serverUrl: string | undefined): Promise<Storage> {
+  const folder = await mkdtemp(join(tmpdir(), 'kintsugi-bench-'))
+  // at the end of the process, so that a run that is interrupted leaves no folder either
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  return serverUrl ? openPostgres(serverUrl, folder) : openEmbedded(folder)
+}
+
+async function emptyFolders(folder: string): Promise<void> {
+  for (const target of ['bare', 'naive', 'kintsugi'] satisfies TargetName[]) {
+    await rm(join(folder, target), { recursive: true, force: true })
+    await mkdir(join(folder, target))
+  }
 }
 
 /** Any fixed number: who holds it on the server named is the bench that runs there. */
 const benchLock = 3_141_592
 
-async function openPostgres(serverUrl: string): Promise<Storage> {
+async function openPostgres(serverUrl: string, folder: string): Promise<Storage> {
   const url = new URL(serverUrl)
   url.pathname = `/${databaseName}`
   const drop = `drop database if exists ${databaseName} with (force)`
@@ -58,8 +69,9 @@ async function openPostgres(serverUrl: string): Promise<Storage> {
   return {
     embedded: false,
     description: `PostgreSQL ${facts.version}, fsync ${facts.fsync}, synchronous_commit ${facts.commit}`,
-    environment: () => ({ DATABASE_URL: url.href }),
+    environment: (target) => ({ DATABASE_URL: url.href, DATA_DIR: join(folder, target) }),
     async empty() {
+      await emptyFolders(folder)
       await server.query(drop)
       await server.query(`create database ${databaseName}`)
     },
@@ -80,10 +92,7 @@ async function connectPostgres(connectionString: string): Promise<Connection> {
   }
 }
 
-async function openEmbedded(): Promise<Storage> {
-  const folder = await mkdtemp(join(tmpdir(), 'kintsugi-bench-'))
-  // at the end of the process, so that a run that is interrupted leaves no folder either
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+async function openEmbedded(folder: string): Promise<Storage> {
   const database = await PGlite.create()
   const { rows } = await database.query<{ version: string }>(`select current_setting('server_version') as version`)
   await database.close()
@@ -92,12 +101,7 @@ async function openEmbedded(): Promise<Storage> {
     embedded: true,
     description: rows.map(({ version }) => `PGlite (PostgreSQL ${version}), embedded`).join(),
     environment: (target) => ({ DATA_DIR: join(folder, target) }),
-    async empty() {
-      for (const target of ['naive', 'kintsugi']) {
-        await rm(join(folder, target), { recursive: true, force: true })
-        await mkdir(join(folder, target))
-      }
-    },
+    empty: () => emptyFolders(folder),
     // Kintsugi keeps a secret and a lock beside its database
     connect: (target) =>
       connectEmbedded(target === 'kintsugi' ? join(folder, target, 'database') : join(folder, target)),
