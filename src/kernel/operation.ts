@@ -33,8 +33,12 @@ export interface RequestFacts {
   cookie(name: string): string | undefined
   /** The body as it came, for signatures over it; only on routes with `body: 'raw'`. */
   rawBody?: Buffer
-  /** The file of a form; only on routes that take one. It is removed once the request has been answered. */
-  file?: ReceivedFile
+  /**
+   * Receives the file of a form; only on routes that take one. Nothing of it is read before. It is removed once the operation
+   * has ended.
+   * @throws AppError invalid_request, unsupported_media, payload_too_large
+   */
+  file?(): Promise<ReceivedFile>
 }
 
 /** A file as it came with a request, on this node's disk. */
@@ -147,8 +151,8 @@ export interface Route {
   /** The content type of success where it is not JSON. */
   produces?: string
   /**
-   * 'raw': the operation reads `request.rawBody`, and its input is empty; `file`: likewise `request.file`, which is the
-   * field `file` of a multipart form.
+   * 'raw': the operation reads `request.rawBody`, and its input is empty; `file`: likewise `request.file()`, which is
+   * the field `file` of a multipart form.
    */
   body?: 'raw' | { file: { maxBytes: number } }
   /** It moves money or credits, and takes the header `Idempotency-Key`. */

@@ -52,10 +52,14 @@ export function createUploads(deps: {
    * @throws AppError invalid_request, unsupported_media, payload_too_large, quota_exceeded; unauthenticated where the account
    * is gone; unavailable
    */
-  async function upload(userId: string, file: ReceivedFile): Promise<Attachment> {
+  async function upload(userId: string, receive: () => Promise<ReceivedFile>): Promise<Attachment> {
     let kind: MediaKind | 'unknown' = 'unknown'
     let outcome = 'ok'
     try {
+      // nothing is read of what cannot fit in any case
+      const usedBytes = await usedBy(database.em(), userId)
+      if (usedBytes >= config.quotaBytes) throw noRoom(usedBytes)
+      const file = await receive()
       checkName(file.name)
       const facts = await inspector.inspect(file.path)
       const { mime, ...known } = kindOf(facts.mime, file.mime, images.types)
@@ -144,11 +148,13 @@ export function createUploads(deps: {
         returning user_id`,
     )
     if (taken.length > 0) return
-    const usedBytes = await usedBy(em, userId)
-    throw new AppError('quota_exceeded', 'It does not fit into what is left of your storage.', {
-      details: { usedBytes, quotaBytes },
-    })
+    throw noRoom(await usedBy(em, userId))
   }
+
+  const noRoom = (usedBytes: number): AppError =>
+    new AppError('quota_exceeded', 'It does not fit into what is left of your storage.', {
+      details: { usedBytes, quotaBytes: config.quotaBytes },
+    })
 
   async function finish(
     em: Connection,

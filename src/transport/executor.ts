@@ -60,7 +60,7 @@ export function createExecutor(deps: { rateLimits: RateLimits; metrics: Metrics;
  * Signed in, of a kind that may ask for it, and of at least that role.
  * @throws AppError unauthenticated, forbidden
  */
-export function admit(actor: Actor | undefined, { callers, role }: Operation & { access: 'user' }): void {
+function admit(actor: Actor | undefined, { callers, role }: Operation & { access: 'user' }): void {
   if (!actor) {
     throw new AppError('unauthenticated', `This needs ${callers === 'agents' ? "an agent's key" : 'an access token'}.`)
   }

@@ -16,7 +16,7 @@ import type { Metrics } from '../kernel/metrics.ts'
 import type { Operation, RequestFacts, Route } from '../kernel/operation.ts'
 import type { Authentication } from '../kernel/ports.ts'
 import { CookieRefusal, Reply } from '../kernel/reply.ts'
-import { admit, type Executor } from './executor.ts'
+import type { Executor } from './executor.ts'
 import type { LimitState } from './rate-limits.ts'
 import { answer, setCookies } from './replies.ts'
 import { answerEarly, createUploads, type Receiving } from './uploads.ts'
@@ -85,9 +85,10 @@ export function createHttp(deps: {
   // unpacked it would not be what was signed
   const raw = express.raw({ limit: maxBody, type: () => true, inflate: false })
   const uploads = createUploads(deps)
-  const parsersOf = ({ body, operation }: Route): RequestHandler[] => {
+  const parsersOf = ({ body }: Route): RequestHandler[] => {
     if (body === undefined) return [json]
-    return body === 'raw' ? [raw] : [admitting(operation), uploads.receiver(body.file.maxBytes)]
+    // a file is received when the operation asks for it
+    return body === 'raw' ? [raw] : []
   }
   for (const route of deps.routes) {
     const { operation, method, path } = route
@@ -102,6 +103,15 @@ export function createHttp(deps: {
   app.use(answerProblem(log, isSecure))
   return app
 
+  function factsOf(req: Receiving, res: Response, { body }: Route): RequestFacts {
+    return {
+      header: (name) => req.get(name),
+      cookie: (name) => parseCookie(req.get('cookie') ?? '')[name],
+      ...(body === 'raw' && { rawBody: Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0) }),
+      ...(typeof body === 'object' && { file: () => uploads.receive(req, res, body.file.maxBytes) }),
+    }
+  }
+
   function serve(route: Route, operation: Operation): RequestHandler {
     const { method } = route
     const readQuery = queryReader(operation)
@@ -115,10 +125,10 @@ export function createHttp(deps: {
           requestId: req.requestId as string,
           ip: req.ip ?? '',
           userAgent: req.get('user-agent'),
-          request: factsOf(req, route),
+          request: factsOf(req, res, route),
           ...(req.authentication && { actor: req.authentication.actor }),
         })
-        .finally(() => req.received?.remove())
+        .finally(() => req.removeReceived?.())
       if (limit) setLimitHeaders(res, limit)
       const reply = data instanceof Reply ? data : new Reply(data, {})
       await answer(res, route, reply, { secure: isSecure(req), log })
@@ -132,21 +142,6 @@ const markReceiving: RequestHandler = (req: Receiving, _res, next) => {
   req.takesFile = true
   next()
 }
-
-/** For bodies that are long: nothing is read for whoever is not let in. */
-function admitting(operation: Operation): RequestHandler {
-  return (req: Answering, _res, next) => {
-    if (operation.access === 'user') admit(req.authentication?.actor, operation)
-    next()
-  }
-}
-
-const factsOf = (req: Receiving, route: Route): RequestFacts => ({
-  header: (name) => req.get(name),
-  cookie: (name) => parseCookie(req.get('cookie') ?? '')[name],
-  ...(route.body === 'raw' && { rawBody: Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0) }),
-  ...(req.received && { file: req.received.file }),
-})
 
 function bodyOf(req: Request): Record<string, unknown> {
   const body: unknown = req.body

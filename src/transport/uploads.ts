@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Request, RequestHandler, Response } from 'express'
+import type { Request, Response } from 'express'
 import multer, { diskStorage, MulterError } from 'multer'
 import type { Logger } from 'pino'
 import { AppError } from '../kernel/errors.ts'
@@ -24,12 +24,13 @@ const lingerMs = 5_000
 /** A request whose body is a file. */
 export type Receiving = Request & {
   takesFile?: boolean
-  received?: { file: ReceivedFile; remove(): Promise<void> }
+  /** There from the moment on that something may have been received. */
+  removeReceived?(): Promise<void>
 }
 
 /**
- * Takes the files of forms, each into a folder of its own below `scratch`. Whoever handles the request calls `remove` of what
- * was received; of a request that is refused here nothing is left.
+ * Takes the files of forms, each into a folder of its own below `scratch`. Whoever handles the request calls `removeReceived` in
+ * the end, however it ends.
  */
 export function createUploads({ scratch, log }: { scratch: string; log: Logger }) {
   void removeLeftOvers(scratch).catch((error: unknown) => {
@@ -44,34 +45,28 @@ export function createUploads({ scratch, log }: { scratch: string; log: Logger }
     })
 
   /** Reads a form with one file, called `file`. */
-  function receiver(maxBytes: number): RequestHandler {
-    return async (req: Receiving, res, next) => {
-      if (Number(req.get('content-length') ?? 0) > maxBytes + formBytes) throw tooLarge(maxBytes)
-      if (!req.is('multipart/form-data'))
-        throw new AppError('unsupported_media', 'The body must be multipart/form-data, with a field `file`.')
-      const folder = join(scratch, randomBytes(16).toString('hex'))
-      await mkdir(folder, { recursive: true, mode: 0o700 })
-      const remove = () => removeFolder(folder)
-      const leave = await places.take()
-      try {
-        // who has gone meanwhile is heard of no more
-        if (req.destroyed) throw wrongForm('the form broke off')
-        await read(req, res, folder, maxBytes)
-        const { file } = req
-        if (!file) throw wrongForm('a file is missing')
-        const { path, originalname: name, mimetype: mime, size: bytes } = file
-        req.received = { file: { path, name, mime, bytes }, remove }
-      } catch (error) {
-        await remove()
-        throw error
-      } finally {
-        leave()
-      }
-      next()
+  async function receive(req: Receiving, res: Response, maxBytes: number): Promise<ReceivedFile> {
+    if (Number(req.get('content-length') ?? 0) > maxBytes + formBytes) throw tooLarge(maxBytes)
+    if (!req.is('multipart/form-data'))
+      throw new AppError('unsupported_media', 'The body must be multipart/form-data, with a field `file`.')
+    const folder = join(scratch, randomBytes(16).toString('hex'))
+    req.removeReceived = () => removeFolder(folder)
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const leave = await places.take()
+    try {
+      // who has gone meanwhile is heard of no more
+      if (req.destroyed) throw wrongForm('the form broke off')
+      await read(req, res, folder, maxBytes)
+    } finally {
+      leave()
     }
+    const { file } = req
+    if (!file) throw wrongForm('a file is missing')
+    const { path, originalname: name, mimetype: mime, size: bytes } = file
+    return { path, name, mime, bytes }
   }
 
-  return { receiver }
+  return { receive }
 }
 
 /** Lets so many in at a time, in the order in which they come. */

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
 import { sql } from 'kysely'
 import { AppError } from '../../src/kernel/errors.ts'
+import { eventually } from '../faults/scene.ts'
 import { nothing, startMedia, stores, type TestMedia } from '../support/media.ts'
 
 const keyOf = (content: Buffer | string): string => {
@@ -120,6 +122,11 @@ describe('an upload of bytes that are being removed', () => {
       sql<{ key: string }>`select key from media_objects where removing_at is not null`,
     )
     assert.equal(marked?.key, keyOf('the same'))
+    // it has come as far as to where it would refer to them
+    await eventually('it is being stored', async () =>
+      (await readdir(media.scratch)).some((name) => /^made-/.test(name)),
+    )
+    for (let turn = 0; turn < 20; turn++) await media.database.query(sql`select 1`)
     mayGo.resolve()
     assert.equal((await removed).status, 204)
     const { url } = await again

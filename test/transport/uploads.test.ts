@@ -38,7 +38,8 @@ const route: Route = {
   operation: operation(
     'file:take',
     { summary: 'Takes a file', input: z.strictObject({}), output: z.unknown() },
-    async (_input, { request: { file } = {} as never }) => {
+    async (_input, { request }) => {
+      const file = await request?.file?.()
       assert.ok(file)
       given = { ...file, content: await readFile(file.path) }
       if (fails) throw fails
@@ -47,9 +48,22 @@ const route: Route = {
   ),
 }
 
+/** It makes up its mind before it asks for the file. */
+const unwilling: Route = {
+  ...route,
+  path: '/unwanted',
+  operation: operation(
+    'file:refuse',
+    { summary: 'Takes no file', input: z.strictObject({}), output: z.unknown() },
+    async () => {
+      throw new AppError('quota_exceeded', 'No.')
+    },
+  ),
+}
+
 before(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'kintsugi-uploads-'))
-  http = await serveHttp({ routes: [route], bearerAuthentication, scratch })
+  http = await serveHttp({ routes: [route, unwilling], bearerAuthentication, scratch })
 })
 after(async () => {
   await http.close()
@@ -65,8 +79,8 @@ async function send(content: Uint8Array, name = 'a.bin', type = 'text/plain') {
 }
 
 /** Sends a head and no more, and waits for an answer. */
-async function beginWith(headers: Record<string, string | number>) {
-  const sending = request(`${http.url}/v1/files`, { method: 'POST', headers })
+async function beginWith(headers: Record<string, string | number>, path = '/files') {
+  const sending = request(`${http.url}/v1${path}`, { method: 'POST', headers })
   sending.on('error', () => {})
   sending.flushHeaders()
   const [response] = (await once(sending, 'response', { signal: AbortSignal.timeout(5_000) })) as [IncomingMessage]
@@ -127,6 +141,13 @@ describe('a request whose body has not come yet', () => {
       answered.sending.destroy()
     }
     await eventually('nothing is left', async () => (await readdir(scratch)).length === 0)
+  })
+
+  test('is not read where the operation refuses before it asks for it', async () => {
+    const { status, code, sending } = await beginWith({ ...form, ...isLetIn, 'content-length': 50_000 }, '/unwanted')
+    assert.deepEqual({ status, code }, { status: 429, code: 'quota_exceeded' })
+    assert.deepEqual(await readdir(scratch), [])
+    sending.destroy()
   })
 
   test('is refused in the middle where nobody has said that it is too long', async () => {
