@@ -42,10 +42,12 @@ function writingTo(outbox: string, from: string, log: Logger): Mailer {
     async send(mail) {
       const { message } = await written.sendMail(messageOf(mail))
       await mkdir(outbox, { recursive: true, mode: 0o700 })
-      const file = join(outbox, `${newId()}.eml`)
-      // whoever watches the folder sees whole mails only
-      await writeFile(`${file}.part`, message as Buffer, { mode: 0o600 })
-      await rename(`${file}.part`, file)
+      const name = `${newId()}.eml`
+      const file = join(outbox, name)
+      // written beside the folder: whoever watches that sees whole mails and nothing else
+      const part = `${outbox}-${name}.part`
+      await writeFile(part, message as Buffer, { mode: 0o600 })
+      await rename(part, file)
       // for who tries the server on a laptop; with a mail server no mail is ever logged
       log.debug({ file, mail }, 'no mail server is configured: a mail was written to the outbox')
     },
