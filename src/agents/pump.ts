@@ -19,6 +19,11 @@ export type Halt = 'stopped' | 'gone' | 'lost' | 'shutdown' | 'idle'
 export interface Rest {
   from: number
   text: string
+  /**
+   * Sends what others have not seen because the database was away; before the run ends, since nobody can be asked afterwards
+   * who may still see it. Absent where they have seen all.
+   */
+  tell?: (() => Promise<void>) | undefined
 }
 
 /** A text that grows on this node. */
@@ -110,7 +115,8 @@ export function createPump(deps: {
       timer = undefined
     }
     await storing
-    return { from: entry.saved, text: entry.unsaved }
+    const isUntold = entry.untold !== '' && entry.signal.reason !== 'lost' && entry.signal.reason !== 'gone'
+    return { from: entry.saved, text: entry.unsaved, tell: isUntold ? () => tell([entry]) : undefined }
   }
 
   async function tick(): Promise<void> {

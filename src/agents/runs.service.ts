@@ -196,6 +196,7 @@ export function createRuns(deps: {
   async function end(run: Run, ended: Ended, rest: Rest): Promise<{ prevChange: number; change: number } | undefined> {
     for (const pauseMs of [...endAgainMs, undefined]) {
       try {
+        await rest.tell?.()
         return await endOnce(run, ended, rest)
       } catch (error) {
         const { conversationId, messageId } = run
