@@ -40,7 +40,7 @@ import { createStaff } from './staff.service.ts'
 import { defineTidying } from './tidy.ts'
 import { createUsers } from './users.service.ts'
 
-export { isUnblocked } from './meeting.ts'
+export { hasBlock } from './meeting.ts'
 
 interface IdentityDependencies {
   database: Database

@@ -1,14 +1,15 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { type Connection, run } from '../database/database.ts'
 
 /** Of a row of `users`: whether the viewer may find the user. */
 export const isVisibleTo = (viewerId: string) => sql<boolean>`(private_to is null or private_to = ${viewerId})`
 
-/** Whether neither the viewer nor the user has blocked the other; `userId` is the column with the user's id. */
-export const isUnblocked = (viewerId: string, userId = 'users.id') => sql<boolean>`
-  not exists (
-    select from blocks
-    where (user_id, blocked_user_id) in ((${sql.ref(userId)}, ${viewerId}::uuid), (${viewerId}::uuid, ${sql.ref(userId)}))
+/** Whether one of the two has blocked the other: an id each, or the column that holds one. */
+export const hasBlock = (one: RawBuilder<unknown> | string, other: RawBuilder<unknown> | string) => sql<boolean>`
+  exists (
+    select from blocks b
+    where b.user_id = ${one}::uuid and b.blocked_user_id = ${other}::uuid
+      or b.user_id = ${other}::uuid and b.blocked_user_id = ${one}::uuid
   )`
 
 /**

@@ -4,7 +4,7 @@ import { notFound } from '../kernel/errors.ts'
 import type { MediaUrls } from '../kernel/ports.ts'
 import { notingSeen } from './activity.ts'
 import type { User } from './identity.contract.ts'
-import { isUnblocked, isVisibleTo } from './meeting.ts'
+import { hasBlock, isVisibleTo } from './meeting.ts'
 import { presentUser, type UserRow } from './user.presenter.ts'
 
 interface Search {
@@ -58,7 +58,7 @@ export function createUsers(database: Database, urls: MediaUrls) {
       sql<{ id: string }>`
         select id from users
         where id = any(${userIds}::uuid[]) and deleted_at is null and banned_at is null and ${isVisibleTo(viewerId)}
-          and ${isUnblocked(viewerId)}`,
+          and not ${hasBlock(sql`users.id`, viewerId)}`,
     )
     return new Set(rows.map(({ id }) => id))
   }

@@ -1,14 +1,9 @@
-import { type RawBuilder, sql } from 'kysely'
+import { sql } from 'kysely'
 import { run } from '../database/database.ts'
+import { hasBlock } from '../identity/index.ts'
 import type { DomainEvents } from '../kernel/domain-events.ts'
 import type { Fanout } from '../kernel/ports.ts'
 import { directKeyOf } from './beginnings.ts'
-
-/** Whether one of the two, given by their ids, has blocked the other. */
-export const hasBlock = (one: RawBuilder<string>, other: RawBuilder<string>): RawBuilder<boolean> => sql`exists (
-  select from blocks b
-  where b.user_id = ${one} and b.blocked_user_id = ${other} or b.user_id = ${other} and b.blocked_user_id = ${one}
-)`
 
 /**
  * A block closes the direct conversation of the two, whoever has made it, and the last one that is taken back opens it
@@ -22,7 +17,7 @@ export function createBlocks({ events, fanout }: { events: DomainEvents; fanout:
     await run(
       em,
       sql`
-        update conversations set is_blocked = ${hasBlock(sql`${userId}`, sql`${blockedId}`)}
+        update conversations set is_blocked = ${hasBlock(userId, blockedId)}
         where direct_key = ${directKeyOf([userId, blockedId])}`,
     )
     return () => fanout.unwatch([userId, blockedId])

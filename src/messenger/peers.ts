@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
-import { hasBlock } from './blocks.ts'
+import { hasBlock } from '../identity/index.ts'
 
 /** The people whom the user meets in conversations, but for those with a block between them; the user is none of them. */
 export async function peersOf(database: Pick<Database, 'query'>, userId: string): Promise<string[]> {
@@ -13,7 +13,7 @@ export async function peersOf(database: Pick<Database, 'query'>, userId: string)
         join participants p on p.conversation_id = me.conversation_id and p.left_at is null
         where me.user_id = ${userId} and me.left_at is null
       ) and u.id <> ${userId} and u.kind = 'human' and u.deleted_at is null
-        and not ${hasBlock(sql`${userId}`, sql.ref('u.id'))}
+        and not ${hasBlock(sql`u.id`, userId)}
       order by u.id`,
   )
   return rows.map(({ id }) => id)

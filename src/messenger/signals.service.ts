@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
+import { hasBlock } from '../identity/index.ts'
 import { notFound } from '../kernel/errors.ts'
 import type { UserContext } from '../kernel/operation.ts'
 import type { Fanout, Presence } from '../kernel/ports.ts'
-import { hasBlock } from './blocks.ts'
 import { smallConversation } from './conversation.presenter.ts'
 import { iso } from './message.presenter.ts'
 import type { CommandOutput, Conversation, ParsedInput } from './messenger.contract.ts'
@@ -51,7 +51,7 @@ export function createSignals(deps: { database: Database; fanout: Fanout; presen
           join participants other on other.conversation_id = me.conversation_id
           join conversations c on c.id = me.conversation_id and c.deleted_at is null
           where me.user_id = ${userId} and me.left_at is null and other.user_id = u.id and other.left_at is null
-        ) and not ${hasBlock(sql`${userId}`, sql.ref('u.id'))}`,
+        ) and not ${hasBlock(sql`u.id`, userId)}`,
     )
   }
 

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
-import { isUnblocked } from '../identity/index.ts'
+import { hasBlock } from '../identity/index.ts'
 import type { AttachmentFacts } from '../media/index.ts'
 
 /** What the presenter reads of a story; times as the driver gives them. */
@@ -32,7 +32,7 @@ const isThere = sql<boolean>`(u.deleted_at is null and u.banned_at is null)`
 export const isVisible = (viewerId: string, at: Date): RawBuilder<boolean> => sql`
   ${isLiving(at)} and (
     s.user_id = ${viewerId} or exists (
-      select from users u where u.id = s.user_id and ${isThere} and ${isUnblocked(viewerId, 'u.id')}
+      select from users u where u.id = s.user_id and ${isThere} and not ${hasBlock(sql`u.id`, viewerId)}
     ) and exists (
       select from participants theirs
       join conversations c on c.id = theirs.conversation_id and c.deleted_at is null
@@ -48,7 +48,7 @@ const toldBy = (viewerId: string): RawBuilder<unknown> => sql`
   join conversations c on c.id = own.conversation_id and c.deleted_at is null
   join participants theirs on theirs.conversation_id = c.id and theirs.left_at is null
   join users u on u.id = theirs.user_id
-  where own.user_id = ${viewerId} and own.left_at is null and ${isThere} and ${isUnblocked(viewerId, 'u.id')}`
+  where own.user_id = ${viewerId} and own.left_at is null and ${isThere} and not ${hasBlock(sql`u.id`, viewerId)}`
 
 /** Stories as the viewer sees them; to be followed by `where`, on `stories s`. */
 export const storiesOf = (viewerId: string): RawBuilder<StoryRow> => sql`
