@@ -5,6 +5,9 @@ import type { MediaUrls, MediaVariant } from '../kernel/ports.ts'
 /** Half of a SHA-256: 128 bits, which nobody guesses. */
 const signatureBytes = 16
 
+/** Of some 200 bytes each. */
+const mostRemembered = 20_000
+
 /** What an address says beside its signature. */
 export interface SignedAddress {
   attachmentId: string
@@ -35,13 +38,25 @@ export function createUrls(deps: {
   const sign = ({ attachmentId, variant, expires }: SignedAddress): Buffer =>
     createHmac('sha256', key).update(`${attachmentId}/${variant}/${expires}`).digest().subarray(0, signatureBytes)
 
+  /** Those that are given now, by attachment and variant: a list of conversations shows the same faces many times. */
+  let given = { expires: 0, urls: new Map<string, string>() }
+
+  function signed(attachmentId: string, variant: MediaVariant, expires: number): string {
+    const signature = sign({ attachmentId, variant, expires }).toString('base64url')
+    return `${base}/v1/media/${attachmentId}/${variant}?expires=${expires}&signature=${signature}`
+  }
+
   return {
     of(attachmentId, variant, until) {
       const now = clock().getTime() / 1000
       const usual = Math.floor(now / sameSeconds) * sameSeconds + config.urlSeconds
-      const expires = until ? Math.min(usual, Math.floor(until.getTime() / 1000)) : usual
-      const signature = sign({ attachmentId, variant, expires }).toString('base64url')
-      return `${base}/v1/media/${attachmentId}/${variant}?expires=${expires}&signature=${signature}`
+      const end = until && Math.floor(until.getTime() / 1000)
+      if (end !== undefined && end < usual) return signed(attachmentId, variant, end)
+      if (given.expires !== usual || given.urls.size >= mostRemembered) given = { expires: usual, urls: new Map() }
+      const name = `${attachmentId}/${variant}`
+      const url = given.urls.get(name) ?? signed(attachmentId, variant, usual)
+      given.urls.set(name, url)
+      return url
     },
 
     secondsLeft(address, signature) {
