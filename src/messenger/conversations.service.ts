@@ -194,9 +194,9 @@ export function createConversations(deps: {
         mayDelete(conversation.type, conversation.role)
         return await dissolveIn(em, conversationId)
       })
-      await letGo()
       await fanout.dissolve(conversationId)
       fanout.toUsers(userIds, 'conversation:removed', { conversationId })
+      await letGo()
       return {}
     },
   }

@@ -111,9 +111,9 @@ export function createDepartures(deps: {
     if (!departure) return
     const { prevChange, change, prevMembersChange, participants, participantCount, dissolved } = departure
     if (dissolved) {
-      await dissolved.letGo()
       told.push(fanout.dissolve(conversationId))
-      return fanout.toUsers(dissolved.userIds, 'conversation:removed', { conversationId })
+      fanout.toUsers(dissolved.userIds, 'conversation:removed', { conversationId })
+      return await dissolved.letGo()
     }
     told.push(fanout.leave({ conversationId, userIds: [userId], prevMembersChange, membersChange: change }))
     const payload = { conversationId, prevChange, change, participants, participantCount }

@@ -63,7 +63,6 @@ export interface StoryReply {
   storyId: string
   clientId: string
   content: string
-  socketId?: string | undefined
 }
 
 /** Conversations, participants, messages and what hangs on them. */
@@ -114,9 +113,13 @@ export function createMessenger(given: {
     streams: createStreams({ ...deps, searchIndex }),
     giveTitle: createTitles(deps),
     peersOf: (userId) => peersOf(database, userId),
-    async replyToStory({ senderId, recipientId, storyId, clientId, content, socketId }) {
+    async replyToStory({ senderId, recipientId, storyId, clientId, content }) {
       const conversationId = await conversations.directOf(senderId, recipientId)
-      const sent = await messages.send({ conversationId, clientId, content }, { senderId, socketId }, storyId)
+      const sent = await messages.send(
+        { conversationId, clientId, content },
+        { senderId, socketId: undefined },
+        storyId,
+      )
       return { conversationId, ...sent }
     },
     async close() {

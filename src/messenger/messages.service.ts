@@ -172,8 +172,8 @@ export function createMessages(deps: {
         }
       })
       if (deleted.unchanged) return deleted.unchanged
-      await deleted.released()
       await announceUpdate(deleted.message, deleted.prevChange, deleted.membersChange)
+      await deleted.released()
       return { prevChange: deleted.prevChange, change: deleted.change }
     },
   }

@@ -155,9 +155,9 @@ export function createParticipants(deps: {
     const departure = await database.transact(async (em) => depart(em, await check(em), userId, deps))
     const { prevChange, change, prevMembersChange, participants, participantCount, dissolved } = departure
     if (dissolved) {
-      await dissolved.letGo()
       await fanout.dissolve(conversationId)
-      return fanout.toUsers([userId, ...dissolved.userIds], 'conversation:removed', { conversationId })
+      fanout.toUsers([userId, ...dissolved.userIds], 'conversation:removed', { conversationId })
+      return await dissolved.letGo()
     }
     await fanout.leave({ conversationId, userIds: [userId], prevMembersChange, membersChange: change })
     fanout.toUsers([userId], 'conversation:removed', { conversationId })
