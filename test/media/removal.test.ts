@@ -12,7 +12,7 @@ import { openDatabase } from '../../src/database/database.ts'
 import { eventually } from '../faults/scene.ts'
 import { createDatabase } from '../support/backend.ts'
 import { withCode } from '../support/identity.ts'
-import { filesIn, nothing, startMedia, stores, type TestMedia } from '../support/media.ts'
+import { filesIn, nothing, stalled, startMedia, stores, type TestMedia } from '../support/media.ts'
 import { register } from '../support/people.ts'
 import { startServer } from '../support/server.ts'
 import { migratedFolder } from '../support/template.ts'
@@ -152,26 +152,16 @@ describe('whoever begins to refer to an attachment', () => {
 
 describe('an upload whose account is deleted meanwhile', () => {
   test('fails and leaves nothing', async (context) => {
-    const putting = Promise.withResolvers<void>()
-    const deleted = Promise.withResolvers<void>()
-    const media = await startMedia({
-      around: (store) => ({
-        ...store,
-        async put(...object) {
-          putting.resolve()
-          await deleted.promise
-          await store.put(...object)
-        },
-      }),
-    })
+    const putting = stalled('put')
+    const media = await startMedia(putting)
     context.after(() => media.close())
     const ann = await media.user()
     const sent = media.refused(ann, 'some bytes')
-    await putting.promise
+    await putting.begun
     await media.database.transact((em) => media.events.publish(em, 'user.deleting', { userId: ann }))
     await media.database.query(sql`update users set deleted_at = now() where id = ${ann}`)
     await media.runJob('media-of-deleted', { userId: ann })
-    deleted.resolve()
+    putting.goOn()
     assert.equal((await sent).code, 'unavailable')
     assert.deepEqual(await media.remains(), nothing)
     assert.equal((await media.refused(ann, 'more bytes')).code, 'unauthenticated')

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { sql } from 'kysely'
 import { AppError } from '../../src/kernel/errors.ts'
 import { eventually } from '../faults/scene.ts'
-import { nothing, startMedia, stores, type TestMedia } from '../support/media.ts'
+import { nothing, stalled, startMedia, stores, type TestMedia } from '../support/media.ts'
 
 const keyOf = (content: Buffer | string): string => {
   const sum = createHash('sha256').update(content).digest('hex')
@@ -100,23 +100,13 @@ for (const [where, start] of Object.entries(stores)) {
 
 describe('an upload of bytes that are being removed', () => {
   test('waits until they have gone, and then brings them again', async (context) => {
-    const removing = Promise.withResolvers<void>()
-    const mayGo = Promise.withResolvers<void>()
-    const media = await startMedia({
-      around: (store) => ({
-        ...store,
-        async remove(key) {
-          removing.resolve()
-          await mayGo.promise
-          await store.remove(key)
-        },
-      }),
-    })
+    const removal = stalled('remove')
+    const media = await startMedia(removal)
     context.after(() => media.close())
     const ann = await media.user()
     const { id } = await media.upload(ann, 'the same')
     const removed = media.ask(ann, `/v1/attachments/${id}`, { method: 'DELETE' })
-    await removing.promise
+    await removal.begun
     const again = media.upload(ann, 'the same')
     const [marked] = await media.database.query(
       sql<{ key: string }>`select key from media_objects where removing_at is not null`,
@@ -127,7 +117,7 @@ describe('an upload of bytes that are being removed', () => {
       (await readdir(media.scratch)).some((name) => /^made-/.test(name)),
     )
     for (let turn = 0; turn < 20; turn++) await media.database.query(sql`select 1`)
-    mayGo.resolve()
+    removal.goOn()
     assert.equal((await removed).status, 204)
     const { url } = await again
     assert.equal(await (await media.fetch(url)).text(), 'the same')

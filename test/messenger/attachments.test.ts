@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Attachment } from '../../src/media/media.contract.ts'
 import type { Message } from '../../src/messenger/messenger.contract.ts'
 import { eventually } from '../faults/scene.ts'
 import { ask, connectAgent, makeAgent, makeKey } from '../support/agents.ts'
-import { type Backend, startBackend } from '../support/backend.ts'
-import { isServed, objectsIn, upload } from '../support/uploads.ts'
+import { isServed, objectsIn, startWithFiles, upload } from '../support/uploads.ts'
 import {
   api,
   cast,
@@ -26,20 +22,15 @@ import {
   stateOf,
 } from './scene.ts'
 
-let dataDir: string
-let server: Backend
+let server: Awaited<ReturnType<typeof startWithFiles>>
 let ann: Person
 let ben: Person
 let cat: Person
 before(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'kintsugi-attachments-'))
-  server = await startBackend({ DATA_DIR: dataDir })
+  server = await startWithFiles()
   ;[ann, ben, cat] = await cast(server.url, 'ann', 'ben', 'cat')
 })
-after(async () => {
-  await server.end()
-  await rm(dataDir, { recursive: true, force: true })
-})
+after(() => server.end())
 
 const uploaded = (person: Person, kind?: Parameters<typeof upload>[2]) =>
   upload(server.url, person.session.accessToken, kind)
@@ -258,14 +249,14 @@ test('a forward brings the attachments in their order, to its readers too, and c
   const [from, to] = [await openGroup(ann, ben), await openGroup(ben, cat)]
   const attachments = [await uploaded(ann, 'file'), await uploaded(ann), await uploaded(ann)]
   const { id } = await sendFiles(ann, from, attachments, 'from afar')
-  const objects = await objectsIn(dataDir)
+  const objects = await objectsIn(server.dataDir)
   const sent = await forward(ben, to, from, id)
   const told = sent.message
   assert.partialDeepStrictEqual(told, { type: 'file', content: 'from afar', forwardedFrom: { messageId: id } })
   assert.deepEqual(told?.attachments?.map(lasting), attachments.map(lasting))
   assert.deepEqual(withoutAddresses(await hearsMessage(cat, sent.id)), withoutAddresses(told))
   assert.deepEqual(withoutAddresses(await messageOf(cat, to, sent.id)), withoutAddresses(told))
-  assert.deepEqual(await objectsIn(dataDir), objects)
+  assert.deepEqual(await objectsIn(server.dataDir), objects)
 
   // whoever forwards owns nothing of it, and the source may go
   await ann.do('message:delete', { conversationId: from, messageId: id })
@@ -303,11 +294,11 @@ test('a forward and the deletion of its source at once: the forward has all of t
 describe('what nothing refers to any more goes', () => {
   /** An upload, and the object that it is on the disk. */
   async function stored(person: Person): Promise<{ attachment: Attachment; isKept(): Promise<boolean> }> {
-    const earlier = new Set(await objectsIn(dataDir))
+    const earlier = new Set(await objectsIn(server.dataDir))
     const attachment = await uploaded(person, 'file')
-    const own = (await objectsIn(dataDir)).filter((name) => !earlier.has(name))
+    const own = (await objectsIn(server.dataDir)).filter((name) => !earlier.has(name))
     assert.equal(own.length, 1)
-    return { attachment, isKept: async () => (await objectsIn(dataDir)).includes(own[0] as string) }
+    return { attachment, isKept: async () => (await objectsIn(server.dataDir)).includes(own[0] as string) }
   }
 
   const goes = (what: Awaited<ReturnType<typeof stored>>) =>

@@ -1,30 +1,21 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { SharedConversation } from '../../src/messenger/messenger.contract.ts'
 import { eventually } from '../faults/scene.ts'
 import { ask } from '../support/agents.ts'
-import { type Backend, startBackend } from '../support/backend.ts'
-import { isServed, objectsIn, upload } from '../support/uploads.ts'
+import { isServed, objectsIn, startWithFiles, upload } from '../support/uploads.ts'
 import { cast, heardDuring, listOf, openDirect, openGroup, type Person, refuses, stateOf } from './scene.ts'
 
-let dataDir: string
-let server: Backend
+let server: Awaited<ReturnType<typeof startWithFiles>>
 let ann: Person
 let ben: Person
 let cat: Person
 before(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'kintsugi-avatars-'))
-  server = await startBackend({ DATA_DIR: dataDir })
+  server = await startWithFiles()
   ;[ann, ben, cat] = await cast(server.url, 'ann', 'ben', 'cat')
 })
-after(async () => {
-  await server.end()
-  await rm(dataDir, { recursive: true, force: true })
-})
+after(() => server.end())
 
 const uploaded = (person: Person, kind?: Parameters<typeof upload>[2]) =>
   upload(server.url, person.session.accessToken, kind)
@@ -79,11 +70,11 @@ test('an avatar that is replaced, taken away or left behind goes, unless somethi
   await eventually('the third is removed', isGone(third))
 
   const last = await uploaded(ann)
-  const earlier = await objectsIn(dataDir)
+  const earlier = await objectsIn(server.dataDir)
   await ann.do('conversation:update', { conversationId, avatarId: last.id })
   await ann.do('conversation:delete', { conversationId })
   await eventually('the last and the first are removed', async () => (await isGone(last)()) && (await isGone(first)()))
-  await eventually('so are their objects', async () => (await objectsIn(dataDir)).length === earlier.length - 4)
+  await eventually('so are their objects', async () => (await objectsIn(server.dataDir)).length === earlier.length - 4)
 })
 
 test('an assistant conversation takes one from its creator', async () => {

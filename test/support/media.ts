@@ -102,6 +102,24 @@ export interface Remains {
   scratch: string[]
 }
 
+/** A store that stands still at one of its doings, from when it begins until it may go on. */
+export function stalled(doing: 'put' | 'remove') {
+  const begun = Promise.withResolvers<void>()
+  const mayGo = Promise.withResolvers<void>()
+  return {
+    begun: begun.promise,
+    goOn: () => mayGo.resolve(),
+    around: (store: ObjectStore): ObjectStore => ({
+      ...store,
+      async [doing](...how: never) {
+        begun.resolve()
+        await mayGo.promise
+        await (store[doing] as (...how: never) => Promise<void>)(...how)
+      },
+    }),
+  }
+}
+
 /**
  * The media feature on a database and a store of its own, served over HTTP in this process; a bearer token is the id of a
  * user. Jobs run when the test says so, and what refers to attachments is a table of the test's.

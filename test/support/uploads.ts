@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import type { Attachment } from '../../src/media/media.contract.ts'
+import { type Backend, startBackend } from './backend.ts'
 
 type File = { bytes: Buffer; name: string; type: string }
 
@@ -57,6 +59,20 @@ export async function isServed(url: string, address: string | undefined): Promis
   const response = await fetch(new URL(address ?? 'nothing', url))
   await response.arrayBuffer()
   return response.ok
+}
+
+/** A server whose files the test can look at, in its data folder. */
+export async function startWithFiles(): Promise<Backend & { dataDir: string }> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'kintsugi-files-'))
+  const server = await startBackend({ DATA_DIR: dataDir })
+  return {
+    ...server,
+    dataDir,
+    async end() {
+      await server.end()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
 }
 
 /** What is kept on the disk of a server with that data folder. */
