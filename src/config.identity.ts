@@ -43,6 +43,7 @@ export const identityVariables = {
     'names of OpenID Connect providers, separated by commas: lower-case letters and digits, each once, not `telegram`',
     'google,kakao',
   ),
+  GUESTS: variable(z.enum(['on', 'off']).optional(), '`on` or `off`', 'on'),
   TELEGRAM_BOT_TOKEN: variable(
     z
       .string()
@@ -113,9 +114,13 @@ export interface IdentityConfig {
   passwordHash: { memoryKib: number; iterations: number }
   openIdProviders: readonly OpenIdProvider[]
   telegramBotToken: string | undefined
+  /** Whether people may begin without an email and a password. */
+  guests: boolean
 }
 
-type Variables = { [K in keyof typeof identityVariables]: z.output<(typeof identityVariables)[K]['schema']> }
+type Variables = { [K in keyof typeof identityVariables]: z.output<(typeof identityVariables)[K]['schema']> } & {
+  DATABASE_URL: string | undefined
+}
 
 /** What is missing or wrong of the variables that belong to a provider is added to the problems. */
 export const identityConfig = (
@@ -128,4 +133,6 @@ export const identityConfig = (
   // absent where it was refused itself
   openIdProviders: openIdProviders(read.OPENID_PROVIDERS ?? [], env, problems),
   telegramBotToken: read.TELEGRAM_BOT_TOKEN,
+  // an embedded server is one's own; one with a database of its own is for many, where anybody could make accounts at will
+  guests: read.GUESTS === undefined ? read.DATABASE_URL === undefined : read.GUESTS === 'on',
 })

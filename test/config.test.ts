@@ -38,6 +38,7 @@ const bad: Record<string, string[]> = {
   JWT_SECRET: ['short', 's'.repeat(31)],
   LOG_LEVEL: ['loud', 'INFO', '30'],
   RATE_LIMITS: ['yes', 'true', 'ON'],
+  GUESTS: ['yes', 'true', 'ON'],
   PUBLIC_URL: ['chat.internal', 'ftp://example.org', 'javascript:alert(1)'],
   CORS_ORIGINS: ['app.internal', 'https://app.internal/', 'https://app.internal/path', 'https://app.internal,nonsense'],
   TRUST_PROXY: ['-1', '11', 'true', 'loopback'],
@@ -178,6 +179,7 @@ test('without any variable the server runs embedded', () => {
     passwordHash: { memoryKib: 19_456, iterations: 2 },
     openIdProviders: [],
     telegramBotToken: undefined,
+    guests: true,
     credits: { signupCredits: 1000, overageTokensPerCredit: 1000 },
     payments: { stripe: undefined, pastDueGraceDays: 7, tbank: undefined, stars: undefined, ton: undefined },
     ai: {

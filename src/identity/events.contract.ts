@@ -24,3 +24,6 @@ export const identityEvents = {
     payload: z.looseObject({ kind: z.string() }),
   },
 } as const
+
+export type Job = z.infer<typeof job>
+export type IdentityEvent<K extends keyof typeof identityEvents> = z.infer<(typeof identityEvents)[K]['payload']>

@@ -13,6 +13,15 @@ const identity = z
   })
   .meta({ id: 'Identity' })
 
+/** What this server offers beside a password. */
+const loginWays = z
+  .object({
+    items: z.array(z.object({ name: z.string(), label: z.string() })),
+    telegram: z.boolean(),
+    guests: z.boolean().meta({ description: 'Whether one can begin as a guest, by `POST /v1/auth/guest`.' }),
+  })
+  .meta({ id: 'LoginWays' })
+
 const provider = p.text(64)
 
 const redirectTo = p
@@ -97,10 +106,10 @@ const exampleIdentity = {
 /** Logins by OpenID Connect and by Telegram, and the identities that come of them, by the names of the operations. */
 export const externalLoginsContract = {
   'auth:providers': {
-    summary: 'By which other services one can log in',
+    summary: 'By which other services one can log in, and whether guests may come in',
     input: p.empty,
-    output: z.object({ items: z.array(z.object({ name: z.string(), label: z.string() })), telegram: z.boolean() }),
-    example: { input: {}, output: { items: [{ name: 'google', label: 'Google' }], telegram: true } },
+    output: loginWays,
+    example: { input: {}, output: { items: [{ name: 'google', label: 'Google' }], telegram: true, guests: false } },
   },
   'auth:openid': {
     summary: 'Log in by an OpenID Connect provider: leads the browser there',
@@ -165,3 +174,4 @@ export const externalLoginsContract = {
 }
 
 export type Identity = z.infer<typeof identity>
+export type LoginWays = z.infer<typeof loginWays>

@@ -4,6 +4,7 @@ import type { OpenIdProvider } from '../kernel/ports.ts'
 import { externalLoginsContract as contract } from './external-logins.contract.ts'
 import type { ExternalLogins } from './external-logins.service.ts'
 import { personOfTelegram } from './external-person.ts'
+import type { Guests } from './guests.service.ts'
 import type { OpenIdLogins } from './openid-logins.service.ts'
 import { loginHeaders, withRefreshCookie } from './refresh-cookie.ts'
 import { type TelegramProof, verifyTelegram } from './telegram.ts'
@@ -13,11 +14,12 @@ interface Services {
   openIdLogins: OpenIdLogins
   openIdProviders: readonly OpenIdProvider[]
   telegramBotToken: string | undefined
+  guests: Pick<Guests, 'isOpen'>
 }
 
 /** Logins by other services, and the identities that come of them, on their REST addresses. */
 export function externalLoginRoutes(services: Services): Route[] {
-  const { externalLogins, openIdLogins, openIdProviders, telegramBotToken } = services
+  const { externalLogins, openIdLogins, openIdProviders, telegramBotToken, guests } = services
 
   function telegramPerson(data: TelegramProof) {
     if (telegramBotToken === undefined) throw notFound('provider')
@@ -30,6 +32,7 @@ export function externalLoginRoutes(services: Services): Route[] {
     async () => ({
       items: openIdProviders.map(({ name, label }) => ({ name, label })),
       telegram: telegramBotToken !== undefined,
+      guests: guests.isOpen,
     }),
     'account',
   )

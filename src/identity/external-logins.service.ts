@@ -1,6 +1,5 @@
 import { sql } from 'kysely'
 import { type Connection, type Database, run } from '../database/database.ts'
-import { brokenUnique } from '../database/failures.ts'
 import type { AfterCommit } from '../kernel/domain-events.ts'
 import { AppError, notFound, unprocessable } from '../kernel/errors.ts'
 import type { Actor, Context } from '../kernel/operation.ts'
@@ -11,11 +10,9 @@ import { type ExternalPerson, usernameFor } from './external-person.ts'
 import { lockProved, type Proof, proveIt } from './fresh-proof.ts'
 import type { Session, Tokens } from './identity.contract.ts'
 import type { Mails } from './mails.ts'
+import { again, Overtaken } from './overtaken.ts'
 import type { Sessions } from './sessions.service.ts'
 import { attachIdentity, claimIdentity, detachIdentities, holderOf, refreshProfile } from './user-identities.ts'
-
-/** Further usernames are random numbers: so many in a row that are all taken mean that something else is wrong. */
-const maxAttempts = 10
 
 interface ExternalLoginsDependencies {
   database: Database
@@ -153,27 +150,6 @@ export function createExternalLogins(deps: ExternalLoginsDependencies) {
   }
 
   return { login, prove, link, list, unlink }
-}
-
-/** Somebody else was quicker, and what was found before holds no more. */
-class Overtaken extends AppError {
-  constructor() {
-    super('unavailable', 'Too many logins at once. Try again.')
-  }
-}
-
-/** Makes the attempt again while others are quicker: the next one finds the account that they made, or takes another name. */
-async function again<T>(work: (attempt: number) => Promise<T>): Promise<T> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return await work(attempt)
-    } catch (error) {
-      const broken = brokenUnique(error)
-      const overtaken =
-        error instanceof Overtaken || broken === 'users_username_unique' || broken === 'users_email_unique'
-      if (!overtaken || attempt >= maxAttempts) throw error
-    }
-  }
 }
 
 /** The columns of an IdentityRow. */

@@ -6,6 +6,7 @@ import type { Accounts } from './accounts.service.ts'
 import { externalLoginRoutes } from './external-logins.routes.ts'
 import { createExternalLogins } from './external-logins.service.ts'
 import { telegram } from './external-person.ts'
+import type { Guests } from './guests.service.ts'
 import type { Mails } from './mails.ts'
 import { createFlowCookies } from './openid-flow.ts'
 import { createOpenIdLogins } from './openid-logins.service.ts'
@@ -24,6 +25,7 @@ export function createExternalLoginRoutes(deps: {
   openId: OpenIdClient
   accounts: Accounts
   sessions: Sessions
+  guests: Pick<Guests, 'isOpen'>
   mails: Mails
   guesses: Guesses
   log: Logger
@@ -40,5 +42,5 @@ export function createExternalLoginRoutes(deps: {
     publicUrl,
     corsOrigins,
   })
-  return externalLoginRoutes({ externalLogins, openIdLogins, openIdProviders, telegramBotToken })
+  return externalLoginRoutes({ ...deps, externalLogins, openIdLogins, openIdProviders, telegramBotToken })
 }

@@ -21,7 +21,8 @@ type Login = Pick<Actor, 'userId' | 'sessionId'>
 
 /**
  * Has someone who is signed in prove once more who they are, before what a stolen access token must not be enough for: by
- * the password where the account has one, else by a login of the last 10 minutes. Guesses are counted by login, so that a
+ * the password where the account has one, else by a login of the last 10 minutes; a guest by any login, since that is all there is of a guest,
+ * and who must not lose the account has to be able to give it an email and a password at any time. Guesses are counted by login, so that a
  * thief's do not hold up the owner, and more generously by account. Not for use in a transaction: hashing takes its time.
  * @throws AppError unauthenticated with what is asked for, rate_limited
  */
@@ -34,7 +35,10 @@ export async function proveIt(
   const [account] = await database.query(sql<{ passwordHash: string | null; fresh: boolean }>`
     select password_hash as "passwordHash", exists (
       select from refresh_tokens where family_id = ${sessionId} and user_id = u.id and revoked_at is null
-        and expires_at > now() and logged_in_at > now() - make_interval(mins => ${freshMinutes})
+        and expires_at > now() and (
+          logged_in_at > now() - make_interval(mins => ${freshMinutes})
+          or u.email is null and not exists (select from user_identities i where i.user_id = u.id)
+        )
     ) as fresh
     from users u where id = ${userId} and deleted_at is null and banned_at is null`)
   if (!account) throw loginEnded()

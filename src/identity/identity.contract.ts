@@ -67,6 +67,20 @@ const adasSession = {
   refreshToken: 'mJ8yqSg3pVb0nXw5Zt1uRk7cLh2dEf9oAi4sKx6jQvM',
 } as const
 
+const guestsSession = {
+  ...adasSession,
+  user: {
+    id: ada.id,
+    kind: 'human',
+    username: 'guest-k3v9tm2x',
+    displayName: 'Guest k3v9',
+    emailVerified: false,
+    locale: 'en-GB',
+    role: 'user',
+    createdAt: ownAda.createdAt,
+  },
+} as const
+
 /** Operations of accounts and logins, by their names. */
 export const identityContract = {
   'auth:register': {
@@ -88,6 +102,13 @@ export const identityContract = {
       },
       output: adasSession,
     },
+  },
+  'auth:guest': {
+    summary: 'Begin at once, under a username that the server makes: an account without email and password',
+    input: z.strictObject({ displayName: displayName.optional(), locale: locale.optional() }),
+    output: session,
+    errors: ['forbidden'],
+    example: { input: { locale: 'en-GB' }, output: guestsSession },
   },
   'auth:login': {
     summary: 'Log in with email or username, and password',

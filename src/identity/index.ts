@@ -24,6 +24,7 @@ import { emailRoutes } from './email.routes.ts'
 import { createEmails } from './emails.service.ts'
 import { identityEvents } from './events.contract.ts'
 import { createExternalLoginRoutes } from './external-logins.ts'
+import { createGuests } from './guests.service.ts'
 import { identityRoutes } from './identity.routes.ts'
 import { createBearerAuthentication } from './jwt.strategy.ts'
 import { createMails } from './mails.ts'
@@ -52,6 +53,8 @@ interface IdentityDependencies {
     passwordHash: { memoryKib: number; iterations: number }
     openIdProviders: readonly OpenIdProvider[]
     telegramBotToken: string | undefined
+    /** Whether people may begin without an email and a password; unless given, they may not. */
+    guests?: boolean
     /** Where people reach the server, for links in mails and for providers to lead back to. */
     publicUrl: string
     /** Origins that a login elsewhere may lead back to, beside that of `publicUrl`. */
@@ -79,6 +82,7 @@ export function createIdentity(deps: IdentityDependencies) {
   const emails = createEmails({ ...deps, codes, mails })
   const passwords = createPasswords({ ...deps, hashing, sessions, codes, mails })
   const accounts = createAccounts({ ...deps, sessions, hashing, sendVerification: emails.sendVerification })
+  const guests = createGuests({ database, accounts, sessions, isOpen: config.guests ?? false })
   const users = createUsers(database, deps.urls)
   declareAvatars(deps)
   const deletion = createAccountDeletion(deps)
@@ -93,9 +97,9 @@ export function createIdentity(deps: IdentityDependencies) {
 
   return {
     routes: [
-      ...sessionRoutes({ accounts, sessions }),
+      ...sessionRoutes({ accounts, guests, sessions }),
       ...emailRoutes({ emails, passwords }),
-      ...createExternalLoginRoutes({ ...deps, accounts, sessions, mails }),
+      ...createExternalLoginRoutes({ ...deps, accounts, sessions, guests, mails }),
       ...identityRoutes({ accounts, users }),
       ...blocksRoutes(createBlocks(deps)),
       ...preferencesRoutes(database),

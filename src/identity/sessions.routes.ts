@@ -1,5 +1,6 @@
 import { operation, publicOperation, type Route } from '../kernel/operation.ts'
 import type { Accounts } from './accounts.service.ts'
+import type { Guests } from './guests.service.ts'
 import { identityContract as contract } from './identity.contract.ts'
 import {
   cookieHeader,
@@ -12,12 +13,25 @@ import {
 import { sessionsContract } from './sessions.contract.ts'
 import type { Sessions } from './sessions.service.ts'
 
-/** Logins on their REST addresses: how they begin by a password, go on, are listed and end. */
-export function sessionRoutes({ accounts, sessions }: { accounts: Accounts; sessions: Sessions }): Route[] {
+interface Services {
+  accounts: Accounts
+  guests: Guests
+  sessions: Sessions
+}
+
+/** Logins on their REST addresses: how they begin by a password or as a guest, go on, are listed and end. */
+export function sessionRoutes({ accounts, guests, sessions }: Services): Route[] {
   const register = publicOperation(
     'auth:register',
     contract['auth:register'],
     async (input, context) => withRefreshCookie(await accounts.register(input, context), context),
+    'register',
+  )
+
+  const guest = publicOperation(
+    'auth:guest',
+    contract['auth:guest'],
+    async (input, context) => withRefreshCookie(await guests.begin(input, context), context),
     'register',
   )
 
@@ -78,6 +92,7 @@ export function sessionRoutes({ accounts, sessions }: { accounts: Accounts; sess
 
   return [
     { method: 'post', path: '/auth/register', operation: register, status: 201, headers: loginHeaders, tag: 'auth' },
+    { method: 'post', path: '/auth/guest', operation: guest, status: 201, headers: loginHeaders, tag: 'auth' },
     { method: 'post', path: '/auth/login', operation: login, headers: loginHeaders, tag: 'auth' },
     { method: 'post', path: '/auth/refresh', operation: refresh, headers: cookieHeader, tag: 'auth' },
     { method: 'post', path: '/auth/logout', operation: logout, status: 204, headers: cookieHeader, tag: 'auth' },

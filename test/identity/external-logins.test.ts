@@ -202,7 +202,7 @@ test('without a bot there is no login by Telegram', async () => {
       other.call('identity:link-telegram', { ...widgetOf(newId()), password }, actor),
       withCode('not_found'),
     )
-    assert.deepEqual(await other.call('auth:providers', {}), { items: [], telegram: false })
+    assert.deepEqual(await other.call('auth:providers', {}), { items: [], telegram: false, guests: false })
   } finally {
     await other.close()
   }

@@ -46,6 +46,7 @@ before(async () => {
     ...alpha.env,
     ...beta.env,
     ...gamma.env,
+    GUESTS: 'off',
   })
 })
 after(async () => {
@@ -123,6 +124,7 @@ test('a client is told what it can offer', async () => {
   assert.deepEqual(await response.json(), {
     items: [alpha, beta, gamma].map(({ provider: { name, label } }) => ({ name, label })),
     telegram: false,
+    guests: false,
   })
 })
 
