@@ -352,6 +352,10 @@ export type CreditTransaction = z.infer<typeof creditTransaction>
 export type Plan = z.infer<typeof plan>
 export type StaffPlan = z.infer<typeof staffPlan>
 export type MonthlyUsage = z.infer<typeof monthlyUsage>
+export type UsageItem = z.infer<typeof usageItem>
+export type UsageReport = z.infer<(typeof billingContract)['usage:get']['output']>
+export type Money = z.infer<typeof money>
+export type BillingEvent<K extends keyof typeof billingEvents> = z.infer<(typeof billingEvents)[K]['payload']>
 
 /** What the service of an operation is given, and gives. */
 export type Input<Name extends keyof typeof billingContract> = z.output<(typeof billingContract)[Name]['input']>

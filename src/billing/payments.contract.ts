@@ -181,6 +181,7 @@ export const paymentsContract = {
 export type Pack = z.infer<typeof pack>
 export type Payment = z.infer<typeof payment>
 export type StaffPayment = z.infer<typeof staffPayment>
+export type Checkout = z.infer<(typeof paymentsContract)['credits:checkout']['output']>
 
 /** What the service of an operation is given, and gives. */
 export type Input<Name extends keyof typeof paymentsContract> = z.output<(typeof paymentsContract)[Name]['input']>

@@ -154,6 +154,7 @@ export const subscriptionsContract = {
 
 export type Subscription = z.infer<typeof subscription>
 export type SubscriptionChange = z.infer<typeof change>
+export type SubscriptionCheckout = z.infer<(typeof subscriptionsContract)['billing:checkout']['output']>
 
 /** What the service of an operation is given, and gives. */
 export type Input<Name extends keyof typeof subscriptionsContract> = z.output<

@@ -3,7 +3,7 @@ import type { Session, Tokens } from '../identity/identity.contract.ts'
 import type { MessengerCommand } from '../messenger/messenger.contract.ts'
 import type { SessionReady } from '../transport/session.contract.ts'
 import type { Emitter } from './emitter.ts'
-import { ApiError, callRest } from './http.ts'
+import { ApiError, callRest, withRefreshCookie } from './http.ts'
 import { createMediaUrls, type MediaUrlOf } from './media.urls.ts'
 import { createMessaging, type Messaging, type MessagingEvents, type MessagingOptions } from './messaging.ts'
 import type { PendingMessage } from './outbox.ts'
@@ -17,6 +17,11 @@ import { createTokens } from './tokens.ts'
 
 export interface ClientOptions extends MessagingOptions {
   fetch?: typeof fetch
+  /**
+   * Whether the refresh token is kept in a cookie that scripts cannot read, for pages of the server's origin and of those
+   * in CORS_ORIGINS; `continueLogin` takes it up where the storage does not outlive the page.
+   */
+  refreshCookie?: boolean
 }
 
 export type ClientEvents = MessagingEvents
@@ -29,6 +34,8 @@ export interface Client extends Pick<Emitter<ClientEvents>, 'on'> {
   readonly store: Store
   register: Rest['register']
   login: Rest['login']
+  guest: Rest['guest']
+  continueLogin: Rest['continueLogin']
   /** Ends the login; what the outbox held is forgotten. */
   logout(): Promise<void>
   /**
@@ -36,6 +43,8 @@ export interface Client extends Pick<Emitter<ClientEvents>, 'on'> {
    * up by itself. Rejects with {@link CommandFailed} or {@link ApiError} when signed out or refused.
    */
   connect(): Promise<SessionReady>
+  /** Tries at once where the next try is due later, such as when the device has a network again. */
+  reconnect(): void
   upload: Rest['upload']
   /**
    * An absolute address that can be loaded now, for any that messages, people or stories have: the same while it is
@@ -63,12 +72,13 @@ export interface Client extends Pick<Emitter<ClientEvents>, 'on'> {
 export function createClient(options: ClientOptions): Client {
   const { url, storage = memoryStorage() } = options
   const clock = createServerClock()
-  const fetchFn: typeof fetch = async (...args) => {
+  const learningFetch: typeof fetch = async (...args) => {
     const response = await (options.fetch ?? fetch)(...args)
     // to be read by pages of the server's own origin
     clock.learn(response.headers.get('date'))
     return response
   }
+  const fetchFn = options.refreshCookie ? withRefreshCookie(url, learningFetch) : learningFetch
   const tokens = createTokens({
     storage,
     refresh: (refreshToken) =>
@@ -117,12 +127,15 @@ export function createClient(options: ClientOptions): Client {
     retry: messaging.retry,
     discard: messaging.discard,
     connect: messaging.connect,
+    reconnect: messaging.reconnect,
     send: messaging.send,
     pending: messaging.pending,
     loadHistory: messaging.loadHistory,
     synced: messaging.synced,
     register: (input) => begin(rest.register(input)),
     login: (input) => begin(rest.login(input)),
+    guest: (input) => begin(rest.guest(input)),
+    continueLogin: () => begin(rest.continueLogin()),
     async logout() {
       await messaging.forgetUnsent()
       await rest.logout()

@@ -57,6 +57,21 @@ export async function callRest(url: string, fetchFn: typeof fetch, call: RestCal
 /** The absolute address of a path on the server at `url`, which may be below a path itself. */
 export const addressOf = (url: string, path: string): string => url.replace(/\/$/, '') + path
 
+/**
+ * Has the refresh token of the server at `url` travel in a cookie that scripts cannot read: what begins, renews and ends
+ * logins asks for that by a header, and brings the cookie along where the page is of another origin.
+ */
+export function withRefreshCookie(url: string, fetchFn: typeof fetch): typeof fetch {
+  const [logins, account] = [addressOf(url, '/v1/auth/'), addressOf(url, '/v1/me')]
+  return (input, init) => {
+    const endsAccount = String(input) === account && init?.method === 'DELETE'
+    if (!String(input).startsWith(logins) && !endsAccount) return fetchFn(input, init)
+    const headers = new Headers(init?.headers)
+    headers.set('x-refresh-cookie', '1')
+    return fetchFn(input, { ...init, headers, credentials: 'include' })
+  }
+}
+
 export interface RestAnswer {
   status: number
   text: string

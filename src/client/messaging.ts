@@ -1,6 +1,7 @@
 import type { Attachment } from '../media/media.contract.ts'
 import type { SessionReady } from '../transport/session.contract.ts'
 import type { Backoff } from './backoff.ts'
+import { newClientId } from './client.id.ts'
 import { createEmitter, type Emitter } from './emitter.ts'
 import { newsOf, storedEvents } from './news.ts'
 import { createOutbox, type PendingMessage, type Sending } from './outbox.ts'
@@ -37,6 +38,8 @@ export interface MessagingOptions {
 export type MessagingEvents = FeatureEvents & {
   connected: SessionReady
   disconnected: { reason: string }
+  /** There is no connection; the next try comes by itself after so many milliseconds. */
+  retrying: { inMs: number }
   /** The login has ended: by `logout`, because it was revoked or has expired, or with a ban. */
   signedOut: SignedOut
   /** The id of a conversation of which the copy or the pending messages changed. */
@@ -60,6 +63,7 @@ export interface Messaging extends Emitter<MessagingEvents> {
   /** What the outbox holds is never sent. */
   forgetUnsent(): Promise<void>
   connect(): Promise<SessionReady>
+  reconnect(): void
   command<K extends SocketCommand>(name: K, input: SocketInput<K>): Promise<SocketOutput<K>>
   send(conversationId: string, content: string, options?: SendOptions): Sending
   pending(conversationId: string): PendingMessage[]
@@ -80,6 +84,9 @@ const passedOn = [
   'story:created',
   'story:removed',
   'story:viewed',
+  'wallet:changed',
+  'job:changed',
+  'notification',
 ] as const
 
 /** What one user, a person or an agent, does over a socket: a store that stays right, and an outbox that loses nothing. */
@@ -178,6 +185,7 @@ export function createMessaging(
       typing.clear()
       events.emit('disconnected', lost)
     })
+    opened.on('retrying', (next) => events.emit('retrying', next))
     opened.on('refused', options.onRefused)
     opened.on('resync', reconciler.resyncSoon)
     opened.on('typing', typing.take)
@@ -231,6 +239,7 @@ export function createMessaging(
       })
       return connecting
     },
+    reconnect: () => socket?.retryNow(),
     async command(name, input) {
       const output = await openedSocket().command(name, input)
       takeAnswer(name, input, output)
@@ -273,9 +282,4 @@ export function createMessaging(
       return settled
     },
   }
-}
-
-/** Not `randomUUID`, which browsers withhold on plain http, where a self-hosted server may well be. */
-function newClientId(): string {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { identityContract, Me, Session, User } from '../identity/identity.contract.ts'
+import type { identityContract, Me, Session, Tokens, User } from '../identity/identity.contract.ts'
 import type { Attachment } from '../media/media.contract.ts'
 import { ApiError, callRest, type Method } from './http.ts'
 import type { TokenHolder } from './tokens.ts'
@@ -20,6 +20,10 @@ export interface Rest {
   upload(file: Blob, options?: UploadOptions): Promise<Attachment>
   register(input: IdentityInput<'auth:register'>): Promise<Session>
   login(input: IdentityInput<'auth:login'>): Promise<Session>
+  /** Begins as a guest, without email and password; `forbidden` where the server takes none. */
+  guest(input?: IdentityInput<'auth:guest'>): Promise<Session>
+  /** Takes up the login of which the refresh token is in the cookie, such as after another service led the page back. */
+  continueLogin(): Promise<Session>
   /** Ends the login on the server, and here even where the server cannot be told. */
   logout(): Promise<void>
   me(): Promise<Me>
@@ -52,11 +56,21 @@ export function createRest(deps: { url: string; tokens: TokenHolder; fetch?: typ
     return session
   }
 
+  async function continueLogin(): Promise<Session> {
+    const held = (await callRest(url, fetchFn, { method: 'POST', path: '/v1/auth/refresh', body: {} })) as Tokens
+    const user = (await callRest(url, fetchFn, { method: 'GET', path: '/v1/me', token: held.accessToken })) as Me
+    const session = { user, ...held }
+    await tokens.begin(session)
+    return session
+  }
+
   return {
     request,
     upload: (file, options = {}) => withToken((token) => sendFile(url, fetchFn, { file, token, ...options })),
     register: (input) => begin('/v1/auth/register', input),
     login: (input) => begin('/v1/auth/login', input),
+    guest: (input = {}) => begin('/v1/auth/guest', input),
+    continueLogin,
     async logout() {
       try {
         await request('POST', '/v1/auth/logout', {})

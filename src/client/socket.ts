@@ -1,6 +1,8 @@
 import { io } from 'socket.io-client'
 import type { z } from 'zod'
 import type { AgentsEvent, AgentsEventPayload, runsContract } from '../agents/agents.contract.ts'
+import type { BillingEvent, billingEvents } from '../billing/billing.contract.ts'
+import type { IdentityEvent, identityEvents } from '../identity/events.contract.ts'
 import type { CommandError, ErrorCode } from '../kernel/errors.ts'
 import type { EventPayload, MessengerEvent, messengerContract } from '../messenger/messenger.contract.ts'
 import type { StoryEvent, storiesEvents } from '../stories/stories.contract.ts'
@@ -16,7 +18,9 @@ export type SocketOutput<K extends SocketCommand> = z.infer<Commands[K]['output'
 /** What features say over the socket. */
 export type FeatureEvents = { [K in MessengerEvent]: EventPayload<K> } & {
   [K in AgentsEvent]: AgentsEventPayload<K>
-} & { [K in keyof typeof storiesEvents]: StoryEvent<K> }
+} & { [K in keyof typeof storiesEvents]: StoryEvent<K> } & { [K in keyof typeof billingEvents]: BillingEvent<K> } & {
+  [K in keyof typeof identityEvents]: IdentityEvent<K>
+}
 
 type ServerEvents = FeatureEvents & {
   [K in keyof typeof sessionEvents]: z.infer<(typeof sessionEvents)[K]['payload']>
@@ -27,6 +31,8 @@ interface Lifecycle {
   connected: undefined
   /** The connection is lost; the socket goes on trying, unless it was closed or refused. */
   disconnected: { reason: string }
+  /** The next try to connect comes by itself after so many milliseconds. */
+  retrying: { inMs: number }
   /** The server will not have this login any more; the socket has given up. */
   refused: { code: ErrorCode; message: string }
 }
@@ -80,12 +86,19 @@ export interface KintsugiSocket {
     options?: { timeoutMs?: number },
   ): Promise<SocketOutput<K>>
   on<K extends keyof SocketEvents>(name: K, handler: (payload: SocketEvents[K]) => void): () => void
+  /** Makes the next try now, where one is waited for. */
+  retryNow(): void
   close(): void
 }
 
 type Ack = { ok: true; data: unknown } | { ok: false; error: CommandError }
 
-const lifecycleNames: ReadonlySet<string> = new Set<keyof Lifecycle>(['connected', 'disconnected', 'refused'])
+const lifecycleNames: ReadonlySet<string> = new Set<keyof Lifecycle>([
+  'connected',
+  'disconnected',
+  'retrying',
+  'refused',
+])
 
 /**
  * Opens a socket and keeps it open. All reconnecting is done here and Socket.IO's own is off: it would not come back
@@ -117,6 +130,7 @@ export function openSocket(options: SocketOptions): KintsugiSocket {
   ready.catch(() => {})
 
   async function dial(): Promise<void> {
+    timer = undefined
     try {
       socket.auth = typeof options.auth === 'function' ? await options.auth(isTokenExpired) : options.auth
     } catch (error) {
@@ -135,8 +149,10 @@ export function openSocket(options: SocketOptions): KintsugiSocket {
     isTokenExpired = code === 'token_expired'
     clearTimeout(timer)
     // An expired token is nobody's overload: a newer one may come at once, the first time.
-    timer = setTimeout(dial, isTokenExpired && attempt === 0 ? 0 : backoffMs(attempt, pause))
+    const inMs = isTokenExpired && attempt === 0 ? 0 : backoffMs(attempt, pause)
+    timer = setTimeout(dial, inMs)
     attempt++
+    lifecycle.emit('retrying', { inMs })
   }
 
   function lost(reason: string): void {
@@ -174,10 +190,16 @@ export function openSocket(options: SocketOptions): KintsugiSocket {
       socket.on(name as string, handler)
       return () => socket.off(name as string, handler)
     },
+    retryNow() {
+      if (timer === undefined) return
+      clearTimeout(timer)
+      void dial()
+    },
     close() {
       if (isClosed && !socket.active) return
       isClosed = true
       clearTimeout(timer)
+      timer = undefined
       const isSilent = !socket.connected
       socket.disconnect()
       if (isSilent) lost('io client disconnect')

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server, type Socket } from 'socket.io'
 import { me } from './model.ts'
@@ -20,7 +20,14 @@ export interface FakeServer {
   /** What the handshake refuses a token with. */
   refusal(token: string): { code: string; message: string } | undefined
   /** Status and body of each REST request, by `METHOD /path`. */
-  rest: Record<string, (body: Record<string, unknown>, authorization: string | undefined) => [number, unknown]>
+  rest: Record<
+    string,
+    (
+      body: Record<string, unknown>,
+      authorization: string | undefined,
+      headers: IncomingHttpHeaders,
+    ) => [number, unknown]
+  >
   requests: string[]
   close(): Promise<void>
 }
@@ -51,7 +58,7 @@ export async function startFakeServer(): Promise<FakeServer> {
     const key = `${request.method} ${request.url}`
     fake.requests.push(key)
     const handler = fake.rest[key] ?? (() => [404, { code: 'not_found', detail: key }])
-    const [status, body] = handler(text ? JSON.parse(text) : {}, request.headers.authorization)
+    const [status, body] = handler(text ? JSON.parse(text) : {}, request.headers.authorization, request.headers)
     const headers = { 'content-type': 'application/json', ...(status === 429 && { 'retry-after': '7' }) }
     response.writeHead(status, headers).end(body === undefined ? undefined : JSON.stringify(body))
   })

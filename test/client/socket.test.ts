@@ -55,6 +55,23 @@ describe('socket', () => {
     assert.equal(server.commands.length, 1)
   })
 
+  it('says when it tries next, and tries at once where asked to', async () => {
+    server.on['conversation:get'] = (_input, from) => {
+      from.conn.close()
+      return 'silence'
+    }
+    const { ready, command, on, retryNow } = open({ reconnect: { minMs: 600_000, maxMs: 600_000 } })
+    await ready
+    const next = heard<{ inMs: number }>((handler) => on('retrying', handler))
+    await assert.rejects(command('conversation:get', list), { code: 'unavailable' })
+    const { inMs } = await next
+    assert.ok(inMs > 50_000 && inMs <= 600_000, `in ${inMs} ms`)
+    const back = heard((handler) => on('session:ready', handler))
+    retryNow()
+    retryNow()
+    await back
+  })
+
   it('does not send later what Socket.IO kept back since the pings were overdue', async (t) => {
     const { ready, command, on } = open()
     await ready
