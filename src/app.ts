@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { sql } from 'kysely'
 import type { Logger } from 'pino'
 import { createRedis } from './adapters/redis.ts'
@@ -26,6 +27,7 @@ import { createRateLimits } from './transport/rate-limits.ts'
 import { createRooms } from './transport/rooms.ts'
 import { sessionEvents } from './transport/session.contract.ts'
 import { createSocketServer, serveSockets } from './transport/sockets.ts'
+import { createWeb } from './transport/web.ts'
 
 const makeUpPauseMs = 500
 /** The largest video over a slow line. */
@@ -122,6 +124,7 @@ export async function createApp(config: Config, log: Logger, clock: Clock = syst
     ...stories.routes,
     ...agents.routes,
   ]
+  const web = createWeb(fileURLToPath(new URL('../web/dist', import.meta.url)))
   http.on(
     'request',
     createHttp({
@@ -147,6 +150,7 @@ export async function createApp(config: Config, log: Logger, clock: Clock = syst
           serverUrl: config.publicUrl,
         }),
       }),
+      web,
       corsOrigins: config.corsOrigins,
       trustProxy: config.trustProxy,
       publicUrl: config.publicUrl,
@@ -181,6 +185,7 @@ export async function createApp(config: Config, log: Logger, clock: Clock = syst
     appointAdmin: identity.appointAdmin,
 
     async listen() {
+      if (!web) log.info('the web client is not built and so not served: npm run build:web builds it')
       await billing.models.ensure(
         config.ai.providers.flatMap(({ name: provider, models }) => models.map((model) => ({ ...model, provider }))),
       )

@@ -32,12 +32,14 @@ export interface Readiness {
 
 type Answering = Receiving & { requestId?: string; authentication?: Pick<Authentication, 'actor'> }
 
-/** The REST side: routes of operations, health, metrics and the API documents. */
+/** The REST side: routes of operations, health, metrics, the API documents and the web client. */
 export function createHttp(deps: {
   routes: Route[]
   bearerAuthentication: RequestHandler
   executor: Executor
   docs: RequestHandler
+  /** The web client; absent where it is not built. */
+  web?: RequestHandler | undefined
   corsOrigins: readonly string[]
   trustProxy: number
   /** Where clients reach the server, as far as the operator has said. */
@@ -97,6 +99,7 @@ export function createHttp(deps: {
     app[method](`/v1${path}`, ...before, serve(route, operation))
   }
 
+  if (deps.web) app.use(deps.web)
   app.use(() => {
     throw notFound('address')
   })

@@ -64,7 +64,7 @@ before(async () => {
   endings.push(...[stripe, bank, bot, chain, provider].map((one) => () => one.close()))
   const env = {
     ...{ DATA_DIR: folder, PORT: String(port), PUBLIC_URL: publicUrl, OPENID_PROVIDERS: 'acme' },
-    ...{ ARGON2_MEMORY_KIB: '8192', ARGON2_ITERATIONS: '1' },
+    ...{ ARGON2_MEMORY_KIB: '8192', ARGON2_ITERATIONS: '1', GUESTS: 'on' },
     ...{ STRIPE_API_URL: stripe.url, STRIPE_SECRET_KEY: stripe.secretKey, STRIPE_WEBHOOK_SECRET: stripe.webhookSecret },
     ...{ ...bank.env, ...bot.env, ...chain.env, ...provider.env },
     ...(await backend()),
@@ -143,6 +143,8 @@ test('accounts begin, and prove their addresses', async () => {
   const again = { username: 'ada', email: 'ada@example.org', password }
   await api.refused('POST /v1/auth/register', 'conflict', { body: again })
   await api.refused('POST /v1/auth/register', 'invalid_request', { body: { ...again, referralCode: 'x'.repeat(65) } })
+  await api.ok('POST /v1/auth/guest', { body: { displayName: 'Zoë', locale: 'fr' } })
+  await api.refused('POST /v1/auth/guest', 'invalid_request', { body: { displayName: ' ' } })
 
   const { text } = await mailed('ada@example.org', async () => {
     await api.ok('POST /v1/auth/verify-email/resend', { as: ada })
