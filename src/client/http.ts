@@ -37,22 +37,37 @@ export interface RestCall {
   path: string
   body?: unknown
   token?: string | undefined
+  /** Of a request that moves money: the same key gives the first answer again. */
+  idempotencyKey?: string | undefined
 }
 
 /** Sends one request to the server at `url` and parses the answer; 204 gives undefined. Throws {@link ApiError}. */
 export async function callRest(url: string, fetchFn: typeof fetch, call: RestCall): Promise<unknown> {
+  return settle(await reached(send(url, fetchFn, call).then(answerOf)))
+}
+
+/** Asks for a file. Throws {@link ApiError}. */
+export async function callForFile(url: string, fetchFn: typeof fetch, call: RestCall): Promise<Blob> {
+  const answered = send(url, fetchFn, call).then(
+    (response): Promise<Blob | RestAnswer> => (response.ok ? response.blob() : answerOf(response)),
+  )
+  const answer = await reached(answered)
+  return answer instanceof Blob ? answer : (settle(answer) as never)
+}
+
+function send(url: string, fetchFn: typeof fetch, call: RestCall): Promise<Response> {
   const headers: Record<string, string> = { accept: 'application/json' }
   if (call.token !== undefined) headers.authorization = `Bearer ${call.token}`
+  if (call.idempotencyKey !== undefined) headers['idempotency-key'] = call.idempotencyKey
   if (call.body !== undefined) headers['content-type'] = 'application/json'
   const body = call.body === undefined ? null : JSON.stringify(call.body)
-  let answer: RestAnswer
-  try {
-    answer = await answerOf(await fetchFn(addressOf(url, call.path), { method: call.method, headers, body }))
-  } catch (cause) {
-    throw unreachable(cause)
-  }
-  return settle(answer)
+  return fetchFn(addressOf(url, call.path), { method: call.method, headers, body })
 }
+
+const reached = <T>(answer: Promise<T>): Promise<T> =>
+  answer.catch((cause) => {
+    throw unreachable(cause)
+  })
 
 /** The absolute address of a path on the server at `url`, which may be below a path itself. */
 export const addressOf = (url: string, path: string): string => url.replace(/\/$/, '') + path

@@ -1,18 +1,25 @@
 import type { z } from 'zod'
 import type { identityContract, Me, Session, Tokens, User } from '../identity/identity.contract.ts'
 import type { Attachment } from '../media/media.contract.ts'
-import { ApiError, callRest, type Method } from './http.ts'
+import { ApiError, callForFile, callRest, type Method } from './http.ts'
 import type { TokenHolder } from './tokens.ts'
 import { sendFile, type UploadOptions } from './upload.ts'
 
 type IdentityInput<K extends keyof typeof identityContract> = z.input<(typeof identityContract)[K]['input']>
+
+export interface RequestOptions {
+  /** Any unique string, for what moves money: the same request under the same key is done once. */
+  idempotencyKey?: string
+}
 
 export interface Rest {
   /**
    * Sends a request as the signed-in user, or as nobody where none is. Renews the access token where it is about to
    * expire or has expired, and repeats then. Throws {@link ApiError}.
    */
-  request<T = unknown>(method: Method, path: string, body?: unknown): Promise<T>
+  request<T = unknown>(method: Method, path: string, body?: unknown, options?: RequestOptions): Promise<T>
+  /** Gives a file that only its owner may have, such as an export. Throws {@link ApiError}. */
+  download(path: string): Promise<Blob>
   /**
    * Uploads a file, to be sent, shown as a story or made an avatar within a day. Renews the access token as `request`
    * does. Throws {@link ApiError}, or the reason of the signal.
@@ -47,8 +54,8 @@ export function createRest(deps: { url: string; tokens: TokenHolder; fetch?: typ
     }
   }
 
-  const request = <T>(method: Method, path: string, body?: unknown): Promise<T> =>
-    withToken((token) => callRest(url, fetchFn, { method, path, body, token }))
+  const request: Rest['request'] = (method, path, body, options = {}) =>
+    withToken((token) => callRest(url, fetchFn, { method, path, body, token, ...options }))
 
   async function begin(path: string, body: unknown): Promise<Session> {
     const session = (await callRest(url, fetchFn, { method: 'POST', path, body })) as Session
@@ -66,6 +73,7 @@ export function createRest(deps: { url: string; tokens: TokenHolder; fetch?: typ
 
   return {
     request,
+    download: (path) => withToken((token) => callForFile(url, fetchFn, { method: 'GET', path, token })),
     upload: (file, options = {}) => withToken((token) => sendFile(url, fetchFn, { file, token, ...options })),
     register: (input) => begin('/v1/auth/register', input),
     login: (input) => begin('/v1/auth/login', input),

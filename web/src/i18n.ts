@@ -1,0 +1,113 @@
+import { batch, signal } from '@preact/signals'
+import type { resources } from './locales.en.ts'
+
+/** What `loadLocale` can load: one file a language, which names its texts by area. */
+const bundles = {
+  en: () => import('./locales.en.ts'),
+  ko: () => import('./locales.ko.ts'),
+}
+
+export type Locale = keyof typeof bundles
+type Resources = typeof resources
+/** `area:key`; of a key with plural forms, the key without its form. */
+export type TextKey = {
+  [Area in keyof Resources & string]: `${Area}:${WithoutForm<keyof Resources[Area] & string>}`
+}[keyof Resources & string]
+type WithoutForm<Key extends string> = Key extends `${infer Plain}_${'one' | 'other'}` ? Plain : Key
+
+export const locales: readonly { id: Locale; name: string }[] = [
+  { id: 'en', name: 'English' },
+  { id: 'ko', name: '한국어' },
+]
+
+const storedAs = 'kintsugi.locale'
+export const locale = signal<Locale>('en')
+
+/** The chosen language, else the browser's first that there is, else English. */
+function preferred(): Locale {
+  const wished = [localStorage.getItem(storedAs), ...navigator.languages]
+  const known = wished.map((tag) => tag?.slice(0, 2)).find((tag) => tag !== undefined && tag in bundles)
+  return (known as Locale | undefined) ?? 'en'
+}
+
+/** The texts of that language, by area and key. */
+const texts = signal<Record<string, Record<string, string>>>({})
+
+export async function loadLocale(chosen?: Locale): Promise<void> {
+  if (chosen) localStorage.setItem(storedAs, chosen)
+  const wanted = chosen ?? preferred()
+  const { resources } = await bundles[wanted]()
+  document.documentElement.lang = wanted
+  batch(() => {
+    locale.value = wanted
+    texts.value = resources
+  })
+}
+
+type Values = Record<string, string | number>
+
+/** Undefined where there is no such text. `count` chooses among plural forms. */
+function textOf(key: string, values: Values): string | undefined {
+  const [area = '', name = ''] = key.split(':')
+  const { count } = values
+  const form = typeof count === 'number' ? `${name}_${new Intl.PluralRules(locale.value).select(count)}` : name
+  const text = texts.value[area]?.[form] ?? texts.value[area]?.[name]
+  return text?.replace(/\{\{(\w+)\}\}/g, (_, name: string) => {
+    const value = values[name] ?? ''
+    return typeof value === 'number' ? formatNumber(value) : value
+  })
+}
+
+/**
+ * A text in the language of the page, with what is given filled in; numbers are written as that language writes them.
+ * Components that call it follow the language.
+ */
+export const t = (key: TextKey, values: Values = {}): string => textOf(key, values) ?? key
+
+/** What to tell somebody of an error: by its code, in their language. */
+export function explain(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string }
+  return textOf(`errors:${code ?? 'internal'}`, {}) ?? message ?? t('errors:internal')
+}
+
+const sameDay = (a: Date, b: Date) => a.toDateString() === b.toDateString()
+
+export const formatTime = (at: string | Date): string =>
+  new Intl.DateTimeFormat(locale.value, { hour: 'numeric', minute: '2-digit' }).format(new Date(at))
+
+/** A day as a heading: today, yesterday, or its date. */
+export function formatDay(at: string | Date): string {
+  const day = new Date(at)
+  const now = new Date()
+  const relative = new Intl.RelativeTimeFormat(locale.value, { numeric: 'auto' })
+  if (sameDay(day, now)) return relative.format(0, 'day')
+  if (sameDay(day, new Date(now.getTime() - 86_400_000))) return relative.format(-1, 'day')
+  const year = day.getFullYear() === now.getFullYear() ? undefined : 'numeric'
+  return new Intl.DateTimeFormat(locale.value, { weekday: 'long', month: 'long', day: 'numeric', year }).format(day)
+}
+
+/** As short as lists need it: the time today, else the day. */
+export function formatShort(at: string | Date): string {
+  const day = new Date(at)
+  if (sameDay(day, new Date())) return formatTime(day)
+  return new Intl.DateTimeFormat(locale.value, { month: 'short', day: 'numeric' }).format(day)
+}
+
+export const formatDateTime = (at: string | Date): string =>
+  new Intl.DateTimeFormat(locale.value, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(at))
+
+export const formatNumber = (value: number): string => new Intl.NumberFormat(locale.value).format(value)
+
+/** An amount in minor units, as the server gives it. */
+export function formatMoney({ amount, currency }: { amount: number; currency: string }): string {
+  const format = new Intl.NumberFormat(locale.value, { style: 'currency', currency })
+  return format.format(amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2))
+}
+
+const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'] as const
+
+export function formatBytes(bytes: number): string {
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
+  const format = { style: 'unit', unit: units[power], unitDisplay: 'narrow', maximumFractionDigits: 1 } as const
+  return new Intl.NumberFormat(locale.value, format).format(bytes / 1000 ** power)
+}

@@ -1,0 +1,36 @@
+import { useEffect, useState } from 'preact/hooks'
+import type { Message } from '../../../src/client/index.ts'
+import { labelOf } from '../ai/models.ts'
+import { client, myId } from '../state/session.ts'
+import { excerptOf } from './excerpt.ts'
+import { nameAmong } from './names.ts'
+import type { People } from './scene.ts'
+
+/** Tells screen readers what others write: a message when it comes, an answer that grows when it is whole. */
+export function News({ conversationId, people }: { conversationId: string; people: People }) {
+  const [news, setNews] = useState('')
+  useEffect(() => {
+    const tell = (message: Message | undefined) => {
+      if (!message || message.senderId === myId() || message.deletedAt || message.status === 'streaming') return
+      const isModel = message.senderId === undefined && message.modelId !== undefined
+      const name = isModel ? labelOf(message.modelId ?? '') : nameAmong(people, message.senderId)
+      setNews(`${name}: ${excerptOf(message)}`)
+    }
+    const offCreated = client.on('messages:created', (event) => {
+      if (event.conversationId === conversationId) tell(event.messages.at(-1))
+    })
+    const offUpdated = client.on('messages:updated', (event) => {
+      const isAnswer = ({ role, editedAt }: Message) => role === 'assistant' && !editedAt
+      if (event.conversationId === conversationId) tell(event.messages.findLast(isAnswer))
+    })
+    return () => {
+      offCreated()
+      offUpdated()
+    }
+  }, [conversationId, people])
+  return (
+    <p class="unseen" role="status" aria-live="polite">
+      {news}
+    </p>
+  )
+}

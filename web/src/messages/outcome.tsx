@@ -1,0 +1,28 @@
+import { CircleAlert, Square } from 'lucide'
+import type { Message } from '../../../src/client/index.ts'
+import { explain, t } from '../i18n.ts'
+import { client, myId } from '../state/session.ts'
+import { Button } from '../ui/button.tsx'
+import { Icon } from '../ui/icon.tsx'
+
+/** What became of a text that grows, or grew: it can be stopped, was stopped, or could not be ended. */
+export function Outcome({ message }: { message: Message }) {
+  const { status, error, conversationId, id: messageId, deletedAt, senderId } = message
+  if (deletedAt || status === 'sent') return null
+  if (status === 'cancelled') return <p class="msg-outcome quiet">{t('messages:stopped')}</p>
+  if (status === 'failed')
+    return (
+      <p class="msg-outcome danger">
+        <Icon of={CircleAlert} size={16} />
+        {t('messages:answerFailed', { reason: explain({ code: error }) })}
+      </p>
+    )
+  if (senderId === myId()) return null
+  return (
+    <div class="msg-outcome">
+      <Button icon={Square} class="msg-stop" onPress={() => client.command('run:stop', { conversationId, messageId })}>
+        {t('messages:stop')}
+      </Button>
+    </div>
+  )
+}

@@ -1,0 +1,80 @@
+import { signal } from '@preact/signals'
+import { type Client, createClient, type Me, type Session } from '../../../src/client/index.ts'
+import { onOtherLogin, openStorage, scope } from './storage.ts'
+
+/** `starting`: whether somebody is signed in is not known yet; `ready`: the conversations are here. */
+export const stage = signal<'starting' | 'signedOut' | 'ready'>('starting')
+/** Who is signed in. */
+export const me = signal<Me | undefined>(undefined)
+export const isOnline = signal(false)
+/** When the next try to connect comes, by this device's clock in milliseconds; while there is no connection. */
+export const nextTryAt = signal<number | undefined>(undefined)
+/** Why the last login ended, where it did so by itself. */
+export const endedBecause = signal<string | undefined>(undefined)
+
+/** The one client of the page. Created before anything is shown. */
+export const client: Client = createClient({
+  url: location.origin,
+  storage: await openStorage(),
+  // the cookie is the browser's: a login of one tab has to keep its token itself
+  refreshCookie: scope === 'browser',
+})
+
+client.on('connected', () => {
+  isOnline.value = true
+  nextTryAt.value = undefined
+})
+client.on('retrying', ({ inMs }) => {
+  nextTryAt.value = Date.now() + inMs
+})
+addEventListener('online', client.reconnect)
+client.on('disconnected', () => {
+  isOnline.value = false
+})
+client.on('signedOut', ({ code, message }) => {
+  endedBecause.value = code === 'unauthenticated' && !me.value ? undefined : message
+  me.value = undefined
+  stage.value = 'signedOut'
+})
+client.on('user:changed', ({ user: { userId, avatarUrl, ...names } }) => {
+  if (userId === me.value?.id) me.value = { ...me.value, ...names, avatarUrl }
+})
+onOtherLogin(
+  () => me.value?.id,
+  () => location.reload(),
+)
+
+/** Takes up the login that the browser holds, if there is one. */
+export async function startSession(): Promise<void> {
+  try {
+    // also where the server cannot be reached: then the client goes on trying
+    await client.connect()
+    me.value = await client.rest.me()
+    stage.value = 'ready'
+  } catch {
+    stage.value = 'signedOut'
+  }
+}
+
+/** Begins a login: `enter(client.login({ … }))`. Rejects as that does. */
+export async function enter(login: Promise<Session>): Promise<void> {
+  const session = await login
+  endedBecause.value = undefined
+  await client.connect()
+  me.value = session.user
+  stage.value = 'ready'
+}
+
+/** Reads the own account anew, after it was changed. */
+export async function reloadMe(): Promise<void> {
+  me.value = await client.rest.me()
+}
+
+export async function signOut(): Promise<void> {
+  await client.logout().catch(() => {})
+  endedBecause.value = undefined
+  location.assign('/')
+}
+
+/** Tells the server's conversations from the own id; of use only in stage `ready`. */
+export const myId = (): string => me.value?.id ?? ''
