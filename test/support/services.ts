@@ -41,7 +41,7 @@ const noPostgres =
   postgres && initdb && asPostgres ? false : 'PostgreSQL is not installed, or cannot be run as another user than root'
 
 /** In CI nothing may be missing: there the test runs all the same, and fails. */
-const orFail = (reason: string | false): string | false => (process.env.CI === 'true' ? false : reason)
+export const orFail = (reason: string | false): string | false => (process.env.CI === 'true' ? false : reason)
 
 /** For `skip`: why a test with a database and a Redis cannot run here. */
 export const withoutServices = orFail((!process.env.DATABASE_URL && noPostgres) || (!process.env.REDIS_URL && noRedis))
@@ -221,7 +221,7 @@ const open = (url: string): Promise<Database> =>
   openDatabase({ dataDir: '', database: { url, pool: 5, statementTimeoutMs: 120_000 } })
 
 /** The program of that name on PATH, or where Debian keeps PostgreSQL's. */
-function program(name: string): string | undefined {
+export function program(name: string): string | undefined {
   const debian = '/usr/lib/postgresql'
   const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : []
   const folders = [
