@@ -35,7 +35,10 @@ export type StreamsJob = Common & { kind: 'streams'; model: string; tokens: numb
 /** Everyone uploads a file of about so many bytes, all at once. */
 export type UploadsJob = Common & { kind: 'uploads'; fileBytes: number }
 
-export type Job = TrafficJob | IdleJob | ReconnectJob | QueriesJob | StreamsJob | UploadsJob
+/** The first person looks at the first conversation in a browser, and scrolls to its beginning. */
+export type PageJob = Common & { kind: 'page' }
+
+export type Job = TrafficJob | IdleJob | ReconnectJob | QueriesJob | StreamsJob | UploadsJob | PageJob
 
 export type TrafficResult = {
   /** Length of the measured window, in seconds. */
@@ -95,6 +98,24 @@ export type UploadsResult = {
   serverCpu: number
 }
 
+export type PageResult = {
+  /** Milliseconds from the server's last answer to the conversation's last page on the screen, of each opening. */
+  openings: number[]
+  /** Messages that passed by while scrolling to the beginning. */
+  messages: number
+  seconds: number
+  /** Milliseconds between two frames while scrolling. */
+  frameP50: number
+  frameP99: number
+  /** Milliseconds that each task longer than 50 ms took while scrolling. */
+  longTasks: number[]
+  /** The most elements that the page had meanwhile. */
+  elements: number
+  /** What scripts had in memory after the first page and after the last, garbage collected. */
+  heapBefore: number
+  heapAfter: number
+}
+
 export type ReconnectResult = {
   clients: number
   synced: number
@@ -114,6 +135,7 @@ export type Results = {
   queries: QueriesResult
   streams: StreamsResult
   uploads: UploadsResult
+  page: PageResult
 }
 
 export type Answer = { result: Results[keyof Results] } | { failure: string }

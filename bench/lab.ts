@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type {
   IdleJob,
+  PageJob,
   QueriesJob,
   ReconnectJob,
   Results,
@@ -25,6 +26,7 @@ export type AnyTask =
   | Task<QueriesJob>
   | Task<StreamsJob>
   | Task<UploadsJob>
+  | Task<PageJob>
 
 export type Setting = {
   /** Processes of the server; more than one are joined by Redis. */

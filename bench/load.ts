@@ -1,6 +1,7 @@
 /** The load, a process of its own: takes one job from the runner, does it, answers and ends. */
 import type { Answer, Job, Results } from './jobs.ts'
 import { runIdle } from './load/idle.ts'
+import { runPage } from './load/page.ts'
 import { runQueries } from './load/queries.ts'
 import { runReconnect } from './load/reconnect.ts'
 import { runStreams } from './load/streams.ts'
@@ -21,6 +22,8 @@ function run(job: Job): Promise<Results[keyof Results]> {
       return runStreams(job)
     case 'uploads':
       return runUploads(job)
+    case 'page':
+      return runPage(job)
   }
 }
 
