@@ -1,8 +1,8 @@
 /**
- * The directions of imports, as docs/architecture.md states them; those of the page are in biome.json, since swc is not
- * asked for JSX here. `npm run structure` fails on an arrow that is not
+ * The directions of imports, as docs/architecture.md states them. `npm run structure` fails on an arrow that is not
  * allowed, on a circle and on an import that leads nowhere. With `LAYER=client` it looks at the built client package
- * instead: there types are gone, so what is left is what a browser would load.
+ * instead: there types are gone, so what is left is what a browser would load. The page's directions are in biome.json:
+ * the parser used here reads no JSX.
  */
 
 /** Each feature may know those before it, never those after. */
