@@ -19,7 +19,8 @@ describe('ten seconds without a connection lose nothing and double nothing', { s
   let page: TestWindow
   let conversationId = ''
   before(async () => {
-    ;[server, browser] = await Promise.all([startBackend(), startBrowser()])
+    server = await startBackend()
+    browser = await startBrowser()
     way = await openWay(server.url)
     ;[ann, ben] = await Promise.all([join(server.url, 'ann'), join(server.url, 'ben')])
     conversationId = await directOf(server.url, ann, ben)

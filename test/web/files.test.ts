@@ -12,7 +12,8 @@ describe('files and stories', { skip: withoutBrowser }, () => {
   let ann: TestWindow
   let ben: TestWindow
   before(async () => {
-    ;[server, browser] = await Promise.all([startBackend(), startBrowser()])
+    server = await startBackend()
+    browser = await startBrowser()
     people = await Promise.all(['ann', 'ben'].map((name) => join(server.url, name)))
     const [one, other] = people as [Person, Person]
     const path = `/c/${await directOf(server.url, one, other)}`

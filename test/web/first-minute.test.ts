@@ -10,7 +10,8 @@ describe('the first minute: a guest, an agent that streams, and a second person'
   let ann: TestWindow
   let ben: TestWindow
   before(async () => {
-    ;[server, browser] = await Promise.all([startBackend({ GUESTS: 'on' }), startBrowser()])
+    server = await startBackend({ GUESTS: 'on' })
+    browser = await startBrowser()
     ;[ann, ben] = await Promise.all([browser.open(server.url), browser.open(server.url)])
   })
   after(async () => {

@@ -24,7 +24,8 @@ describe('what somebody writes runs nothing, loads nothing and breaks nothing', 
   let opened: TestWindow
   const asked: string[] = []
   before(async () => {
-    ;[scene, browser] = await Promise.all([startAgentsScene(), startBrowser()])
+    scene = await startAgentsScene()
+    browser = await startBrowser()
     ;[ann, mallory] = await Promise.all([scene.person('ann'), scene.person('mallory')])
     opened = await browser.openAs(scene.url, ann.session)
     page = opened.page

@@ -11,7 +11,8 @@ describe('answers that grow', { skip: withoutBrowser }, () => {
   let ann: Person
   let page: TestWindow
   before(async () => {
-    ;[scene, browser] = await Promise.all([startAgentsScene(), startBrowser()])
+    scene = await startAgentsScene()
+    browser = await startBrowser()
     ann = await scene.person('ann')
     page = await browser.openAs(scene.url, ann.session)
   })

@@ -50,7 +50,7 @@ type Values = Record<string, string | number>
 function textOf(key: string, values: Values): string | undefined {
   const [area = '', name = ''] = key.split(':')
   const { count } = values
-  const form = typeof count === 'number' ? `${name}_${new Intl.PluralRules(locale.value).select(count)}` : name
+  const form = typeof count === 'number' ? `${name}_${pluralRules().select(count)}` : name
   const text = texts.value[area]?.[form] ?? texts.value[area]?.[name]
   return text?.replace(/\{\{(\w+)\}\}/g, (_, name: string) => {
     const value = values[name] ?? ''
@@ -72,31 +72,48 @@ export function explain(error: unknown): string {
 
 const sameDay = (a: Date, b: Date) => a.toDateString() === b.toDateString()
 
-export const formatTime = (at: string | Date): string =>
-  new Intl.DateTimeFormat(locale.value, { hour: 'numeric', minute: '2-digit' }).format(new Date(at))
+/** Formats are dear to make, and each message has some: one of a kind is kept for each language. */
+function kept<T>(make: (language: Locale) => T): () => T {
+  const made = new Map<Locale, T>()
+  return () => {
+    const language = locale.value
+    const format = made.get(language) ?? make(language)
+    made.set(language, format)
+    return format
+  }
+}
+
+const dates = (options: Intl.DateTimeFormatOptions) => kept((language) => new Intl.DateTimeFormat(language, options))
+
+const timeFormat = dates({ hour: 'numeric', minute: '2-digit' })
+const dayFormat = dates({ weekday: 'long', month: 'long', day: 'numeric' })
+const dayOfYearFormat = dates({ weekday: 'long', month: 'long', day: 'numeric', year: 'numeric' })
+const shortFormat = dates({ month: 'short', day: 'numeric' })
+const dateTimeFormat = dates({ dateStyle: 'medium', timeStyle: 'short' })
+const relativeFormat = kept((language) => new Intl.RelativeTimeFormat(language, { numeric: 'auto' }))
+const numberFormat = kept((language) => new Intl.NumberFormat(language))
+const pluralRules = kept((language) => new Intl.PluralRules(language))
+
+export const formatTime = (at: string | Date): string => timeFormat().format(new Date(at))
 
 /** A day as a heading: today, yesterday, or its date. */
 export function formatDay(at: string | Date): string {
   const day = new Date(at)
   const now = new Date()
-  const relative = new Intl.RelativeTimeFormat(locale.value, { numeric: 'auto' })
-  if (sameDay(day, now)) return relative.format(0, 'day')
-  if (sameDay(day, new Date(now.getTime() - 86_400_000))) return relative.format(-1, 'day')
-  const year = day.getFullYear() === now.getFullYear() ? undefined : 'numeric'
-  return new Intl.DateTimeFormat(locale.value, { weekday: 'long', month: 'long', day: 'numeric', year }).format(day)
+  if (sameDay(day, now)) return relativeFormat().format(0, 'day')
+  if (sameDay(day, new Date(now.getTime() - 86_400_000))) return relativeFormat().format(-1, 'day')
+  return (day.getFullYear() === now.getFullYear() ? dayFormat() : dayOfYearFormat()).format(day)
 }
 
 /** As short as lists need it: the time today, else the day. */
 export function formatShort(at: string | Date): string {
   const day = new Date(at)
-  if (sameDay(day, new Date())) return formatTime(day)
-  return new Intl.DateTimeFormat(locale.value, { month: 'short', day: 'numeric' }).format(day)
+  return sameDay(day, new Date()) ? formatTime(day) : shortFormat().format(day)
 }
 
-export const formatDateTime = (at: string | Date): string =>
-  new Intl.DateTimeFormat(locale.value, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(at))
+export const formatDateTime = (at: string | Date): string => dateTimeFormat().format(new Date(at))
 
-export const formatNumber = (value: number): string => new Intl.NumberFormat(locale.value).format(value)
+export const formatNumber = (value: number): string => numberFormat().format(value)
 
 /** An amount in minor units, as the server gives it. */
 export function formatMoney({ amount, currency }: { amount: number; currency: string }): string {

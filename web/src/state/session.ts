@@ -1,6 +1,9 @@
-import { signal } from '@preact/signals'
-import { type Client, createClient, type Me, type Session } from '../../../src/client/index.ts'
+import { batch, signal } from '@preact/signals'
+import { type Client, createClient, type ErrorCode, type Me, type Session } from '../../../src/client/index.ts'
 import { onOtherLogin, openStorage, scope } from './storage.ts'
+
+/** What goes wrong after the connection is there, such as its end, is tried again after so many milliseconds. */
+const retryMs = 2_000
 
 /** `starting`: whether somebody is signed in is not known yet; `ready`: the conversations are here. */
 export const stage = signal<'starting' | 'signedOut' | 'ready'>('starting')
@@ -44,15 +47,21 @@ onOtherLogin(
   () => location.reload(),
 )
 
-/** Takes up the login that the browser holds, if there is one. */
+/** Takes up the login that the browser holds, if there is one. Where the server cannot be reached it goes on trying. */
 export async function startSession(): Promise<void> {
   try {
-    // also where the server cannot be reached: then the client goes on trying
+    // asked for at once, so that the first page does not wait for one more answer
+    const early = client.rest.me().catch(() => undefined)
     await client.connect()
-    me.value = await client.rest.me()
-    stage.value = 'ready'
-  } catch {
-    stage.value = 'signedOut'
+    const user = (await early) ?? (await client.rest.me())
+    batch(() => {
+      me.value = user
+      stage.value = 'ready'
+    })
+  } catch (error) {
+    const { code } = error as { code?: ErrorCode }
+    if (code === 'unauthenticated' || code === 'banned') stage.value = 'signedOut'
+    else setTimeout(startSession, retryMs)
   }
 }
 
