@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import type axe from 'axe-core'
 import type { Locator, Page } from 'playwright-core'
 import { type AgentsScene, openChat, startAgentsScene } from '../agents/scene.ts'
+import { ask } from '../support/agents.ts'
 import { shows, startBrowser, type TestBrowser, withoutBrowser } from '../support/browser.ts'
 import type { Person } from '../support/people.ts'
 import { upload } from '../support/uploads.ts'
@@ -45,6 +46,7 @@ describe('each screen is for everybody', { skip: withoutBrowser }, () => {
     await ben.do('message:send', { conversationId: direct, clientId: '2', content: 'A picture', attachmentIds: [id] })
     await ann.do('message:send', { conversationId: direct, clientId: '3', content: 'An answer', replyToId: sent.id })
     await ben.do('reaction:add', { conversationId: direct, messageId: sent.id, emoji: '👍' })
+    await ask(scene.url, ben.session.accessToken, 'POST', '/stories', { caption: 'Rain over the harbour' })
     scene.models.script('m1', { chunks: ['# Title\n\n- one\n- two\n\n```js\nconst a = 1\n```'] })
     scene.models.script('m2', { chunks: ['| a | b |\n|---|---|\n| 1 | 2 |'] })
     chat = await openChat(ann, 'm1', 'm2')
@@ -91,6 +93,24 @@ describe('each screen is for everybody', { skip: withoutBrowser }, () => {
         await t.test(name, async () => {
           await page.goto(path)
           await shows(shown)
+          await page.waitForLoadState('networkidle')
+          assert.deepEqual(await violations(page), [])
+        })
+
+      const dialogs: Record<string, { path: string; button: Locator }> = {
+        'new conversation': { path: '/', button: page.locator('.conv-head-line button').last() },
+        'invitation to give': { path: '/', button: page.locator('.conv-head-line button').first() },
+        story: { path: '/', button: page.locator('.stories-ring').last() },
+        'about a conversation': { path: `/c/${direct}`, button: page.locator('.chat-head > button').last() },
+        'search in a conversation': { path: `/c/${direct}`, button: page.locator('.chat-head > button').first() },
+        models: { path: `/c/${chat}`, button: page.locator('.model-button') },
+        picture: { path: `/c/${direct}`, button: page.locator('[data-seq="2"] button:has(img)') },
+      }
+      for (const [name, { path, button }] of Object.entries(dialogs))
+        await t.test(name, async () => {
+          await page.goto(path)
+          await button.click()
+          await shows(page.getByRole('dialog'))
           await page.waitForLoadState('networkidle')
           assert.deepEqual(await violations(page), [])
         })
