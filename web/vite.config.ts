@@ -11,6 +11,7 @@ export default defineConfig({
     outDir: 'dist',
     emptyOutDir: true,
     target: 'es2022',
+    cssTarget: 'esnext',
     // browsers that run this page know modulepreload; the stand-in for others is an inline script by another name
     modulePreload: { polyfill: false },
     // small images too stay files: `data:` is for what the server sends along
