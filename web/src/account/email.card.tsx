@@ -6,7 +6,7 @@ import { say } from '../state/toasts.ts'
 import { Button } from '../ui/button.tsx'
 import { Field, Form } from '../ui/field.tsx'
 import { Icon } from '../ui/icon.tsx'
-import { Problem, useSending } from '../ui/problem.tsx'
+import { type Meanings, Problem, useSending } from '../ui/problem.tsx'
 import { Card } from './card.tsx'
 import { PasswordProof, useProof } from './password-proof.tsx'
 
@@ -31,11 +31,17 @@ export function EmailCard() {
   )
 }
 
+/** What refusals of a code mean; one that is not of six digits is as wrong as another. */
+const codeMeanings = (): Meanings => ({
+  invalid_request: t('account:wrongCode'),
+  unprocessable: t('account:wrongCode'),
+  gone: t('account:codeGone'),
+})
+
 /** Confirms the address that the account was begun with. */
 function Verification() {
   const [code, setCode] = useState('')
-  const meanings = { unprocessable: t('account:wrongCode'), gone: t('account:codeGone') }
-  const { problem, isBusy, send } = useSending(meanings)
+  const { problem, isBusy, send } = useSending(codeMeanings())
 
   async function verify(): Promise<void> {
     const isRight = await send(async () => {
@@ -72,11 +78,7 @@ function Change({ isOpen, onOpen }: { isOpen: boolean; onOpen(isOpen: boolean): 
   const [isMailed, setMailed] = useState(false)
   const [code, setCode] = useState('')
   const { problem: refusal, isBusy: isAsking, send: ask } = useProof({ conflict: t('account:emailSame') })
-  const { problem, isBusy, send } = useSending({
-    unprocessable: t('account:wrongCode'),
-    gone: t('account:codeGone'),
-    conflict: t('account:emailTaken'),
-  })
+  const { problem, isBusy, send } = useSending({ ...codeMeanings(), conflict: t('account:emailTaken') })
   const label = me.value?.email ? t('account:changeEmail') : t('account:addEmail')
 
   async function begin(): Promise<void> {

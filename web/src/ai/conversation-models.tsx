@@ -12,19 +12,20 @@ import { ModelPicker } from './model-picker.tsx'
 import { labelOf } from './models.ts'
 import { SystemPrompt } from './system-prompt.tsx'
 
-/** Which models answer here; a press opens their choice. */
+/** Which models answer here, by a press to be chosen anew, and what is left to ask them with. */
 export function ConversationModels({ conversation }: { conversation: Conversation }) {
   const [isOpen, setOpen] = useState(false)
   const labels = (conversation.models ?? []).map(labelOf).join(' · ')
   return (
-    <>
+    <div class="model-line">
       <button type="button" class="model-button" aria-haspopup="dialog" onClick={() => setOpen(true)}>
         <span class="unseen">{t('ai:models')}: </span>
         <span class="model-button-labels">{labels}</span>
         <Icon of={ChevronDown} size={16} />
       </button>
+      <QuotaMeter />
       {isOpen && <ModelsDialog conversation={conversation} onClose={() => setOpen(false)} />}
-    </>
+    </div>
   )
 }
 
@@ -39,7 +40,6 @@ function ModelsDialog({ conversation, onClose }: { conversation: Conversation; o
     <Dialog title={t('ai:models')} onClose={onClose}>
       <ModelPicker chosen={chosen} onChoose={setChosen} />
       <SystemPrompt value={systemPrompt} onValue={setSystemPrompt} />
-      <QuotaMeter />
       <div class="actions">
         <Button onPress={onClose}>{t('common:cancel')}</Button>
         <Button kind="primary" onPress={save}>

@@ -15,6 +15,7 @@ import { Button } from '../ui/button.tsx'
 import { ConfirmButton } from '../ui/confirm.tsx'
 import { Awaited, useFetched } from '../ui/pages.tsx'
 import { type Meanings, Problem, useSending } from '../ui/problem.tsx'
+import { CheckoutReturn, checkoutOutcome } from './checkout-return.tsx'
 import { PlanCards } from './plan-cards.tsx'
 import { PlanHistory } from './plan-history.tsx'
 import { isOngoing, type Offer } from './subscription.ts'
@@ -37,7 +38,8 @@ export function PlanSection() {
     () => client.on('notification', ({ kind }) => kind === 'subscription' && setVersion((before) => before + 1)),
     [],
   )
-  useLooks(location.pathname.startsWith('/billing'), () => setVersion((before) => before + 1))
+  const isBack = location.pathname.startsWith('/billing') && checkoutOutcome() !== 'cancelled'
+  useLooks(isBack, () => setVersion((before) => before + 1))
 
   if (!plans.value || !packs.value || !subscription)
     return <Awaited problem={plans.problem ?? packs.problem ?? unread} />
@@ -66,6 +68,7 @@ export function PlanSection() {
 
   return (
     <>
+      <CheckoutReturn isSettled={isOngoing(subscription)} />
       <Card title={t('billing:yourPlan')}>
         <p class="billing-big">{nameOf(wallet.value?.plan ?? subscription.plan)}</p>
         <State of={subscription} nameOf={nameOf} />

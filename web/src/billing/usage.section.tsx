@@ -2,6 +2,7 @@ import './billing.css'
 import type { Model, Storage, UsageReport } from '../../../src/client/index.ts'
 import { Card } from '../account/card.tsx'
 import { formatBytes, formatDateTime, formatNumber, t } from '../i18n.ts'
+import { followLink } from '../router.ts'
 import { attempt } from '../state/toasts.ts'
 import { Toggle } from '../ui/field.tsx'
 import { Awaited, useFetched } from '../ui/pages.tsx'
@@ -42,6 +43,14 @@ function Quota() {
           <Gauge part={limit > 0 ? remaining / limit : 0} />
           <p class="quiet">{t('billing:usedOf', { used: formatNumber(used), limit: formatNumber(limit) })}</p>
         </>
+      )}
+      {remaining === 0 && !wallet.value.overageEnabled && (
+        <p class="settings-note" role="status">
+          {t('billing:usedUp')}
+          <a href="/settings/plan" onClick={followLink}>
+            {t('billing:plans')}
+          </a>
+        </p>
       )}
       <p class="quiet">{resetAt ? t('billing:resetsAt', { when: formatDateTime(resetAt) }) : t('billing:notBegun')}</p>
       <Toggle

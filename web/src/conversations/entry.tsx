@@ -109,22 +109,31 @@ function LastLine({ conversation, isOpen }: { conversation: Conversation; isOpen
   const [typist] = typing.value.get(id) ?? []
   if (typist) {
     const words = type === 'group' ? t('conversations:typingWho', { name: nameOf(typist, participants) }) : undefined
-    return <span class="conv-last conv-typing">{words ?? t('conversations:typing')}</span>
+    return (
+      <span class="conv-last conv-typing">
+        <span>{words ?? t('conversations:typing')}</span>
+      </span>
+    )
   }
   const draft = isOpen ? '' : draftOf(id)?.text
   if (draft)
     return (
       <span class="conv-last quiet">
-        <span class="conv-draft">{t('conversations:draft')}</span> <bdi>{draft}</bdi>
+        <span class="conv-draft">{t('conversations:draft')}</span> <bdi class="conv-words">{draft}</bdi>
       </span>
     )
-  if (!lastMessage) return <span class="conv-last quiet">{t('conversations:noMessages')}</span>
+  if (!lastMessage)
+    return (
+      <span class="conv-last quiet">
+        <span>{t('conversations:noMessages')}</span>
+      </span>
+    )
   const speaker = speakerOf(conversation, myId())
   const name = speaker === 'self' ? t('common:you') : nameOf(lastMessage.senderId, participants)
   return (
     <span class="conv-last quiet">
       {speaker && <bdi class="conv-sender">{t('conversations:says', { name })}</bdi>}{' '}
-      <bdi>{excerptOf(lastMessage)}</bdi>
+      <bdi class="conv-words">{excerptOf(lastMessage)}</bdi>
     </span>
   )
 }

@@ -159,12 +159,12 @@ function Rows({ rows, query, onEnd, onArchive, onPicked }: RowsOptions) {
     if (key === undefined) return
     setFocused(key)
     list.current?.scrollToIndex(index, { align: 'nearest' })
+    const find = () => box.current?.querySelector<HTMLElement>(`[data-row="${key}"] :is([data-entry], [data-stop])`)
+    const drawn = find()
+    // the next key may come before the next frame
+    if (drawn) drawn.focus({ preventScroll: true })
     // drawn in the frame after the list has moved
-    requestAnimationFrame(() =>
-      requestAnimationFrame(() =>
-        box.current?.querySelector<HTMLElement>(`[data-row="${key}"] :is([data-entry], [data-stop])`)?.focus(),
-      ),
-    )
+    else requestAnimationFrame(() => requestAnimationFrame(() => find()?.focus()))
   }
 
   function move(event: KeyboardEvent): void {

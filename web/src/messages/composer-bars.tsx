@@ -14,9 +14,9 @@ export function ReplyBar(options: { target: ReplyTarget; copy: ConversationCopy;
   return (
     <div class="composer-bar">
       <Icon of={Reply} size={18} />
-      <p class="composer-bar-text" dir="auto">
-        <strong>{target.senderId ? name : t('messages:answer')}</strong>{' '}
-        <span class="quiet">{plainOf(target.excerpt) || t('messages:noText')}</span>
+      <p class="composer-bar-text">
+        <bdi class="composer-bar-of">{target.senderId ? name : t('messages:answer')}</bdi>{' '}
+        <bdi class="quiet">{plainOf(target.excerpt) || t('messages:noText')}</bdi>
       </p>
       <IconButton icon={X} size={18} label={t('messages:cancelReply')} onPress={onCancel} />
     </div>
@@ -28,8 +28,8 @@ export function EditBar({ message, onCancel }: { message: Message; onCancel(): v
   return (
     <div class="composer-bar">
       <Icon of={Pencil} size={18} />
-      <p class="composer-bar-text" dir="auto">
-        <strong>{t('messages:editing')}</strong> <span class="quiet">{excerptOf(message)}</span>
+      <p class="composer-bar-text">
+        <span class="composer-bar-of">{t('messages:editing')}</span> <bdi class="quiet">{excerptOf(message)}</bdi>
       </p>
       <IconButton icon={X} size={18} label={t('messages:cancelEdit')} onPress={onCancel} />
     </div>

@@ -2,6 +2,7 @@ import './composer.css'
 import { Paperclip, SendHorizontal, Smile } from 'lucide'
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { ConversationCopy } from '../../../src/client/index.ts'
+import { focusOpenEntry } from '../conversations/focus.ts'
 import { formatNumber, t } from '../i18n.ts'
 import { client, myId } from '../state/session.ts'
 import { attempt } from '../state/toasts.ts'
@@ -25,7 +26,7 @@ const nearMaxLength = 15_500
 export function Composer({ copy, scene }: { copy: ConversationCopy; scene: Scene }) {
   const { conversationId, replyTo, editing } = scene
   const input = useRef<HTMLTextAreaElement>(null)
-  const [text, setText] = useState(() => draftOf(conversationId)?.text ?? '')
+  const [text, setText] = useState(() => draftText(conversationId))
   /** It was sent while files were still on their way: it goes when they are there. */
   const [isSendDue, setSendDue] = useState(false)
   const uploads = uploadsOf(conversationId)
@@ -40,13 +41,18 @@ export function Composer({ copy, scene }: { copy: ConversationCopy; scene: Scene
   const edited = editing.value
 
   useEffect(() => notice.stop, [notice])
-  useEffect(() => {
-    setText(edited ? edited.content : (draftOf(conversationId)?.text ?? ''))
+  useLayoutEffect(() => {
+    setText(edited ? edited.content : draftText(conversationId))
     if (edited) focusEnd(input.current)
   }, [edited])
   useEffect(() => {
-    if (!edited) keepDraft(conversationId, { text, replyTo: replyTo.value })
+    // the text may still be that of a message which was being changed
+    if (!edited) keepDraft(conversationId, { text: draftText(conversationId), replyTo: replyTo.value })
   }, [replyTo.value])
+  useEffect(() => {
+    // whoever comes for a message is led to it, and a keyboard of the screen comes when it is asked for
+    if (!scene.jump.peek() && !hasTouchKeyboard()) focusEnd(input.current)
+  }, [])
   useEffect(() => {
     if (scene.focused.value > 0) input.current?.focus()
   }, [scene.focused.value])
@@ -106,7 +112,8 @@ export function Composer({ copy, scene }: { copy: ConversationCopy; scene: Scene
       editing.value = last
     } else if (event.key === 'Escape') {
       if (edited) editing.value = undefined
-      else replyTo.value = undefined
+      else if (replyTo.value) replyTo.value = undefined
+      else focusOpenEntry()
     }
   }
 
@@ -167,6 +174,8 @@ export function Composer({ copy, scene }: { copy: ConversationCopy; scene: Scene
     </form>
   )
 }
+
+const draftText = (conversationId: string): string => draftOf(conversationId)?.text ?? ''
 
 function hintOf(length: number, isSendDue: boolean): string {
   if (length > maxLength)

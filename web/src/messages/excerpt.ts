@@ -26,13 +26,17 @@ const countedAs = {
 
 /** Markdown without its marks: roughly, since what is left over is only looked at. */
 export function plainOf(markdown: string): string {
-  return markdown
-    .slice(0, 4 * maxLength)
-    .replace(/^ {0,3}(?:```+|~~~+).*$/gm, ' ')
-    .replace(/^ {0,3}(?:#{1,6} |> ?|[-*+] )/gm, '')
-    .replace(/!?\[([^\]\n]*)\]\([^)\n]*\)/g, '$1')
-    .replace(/(\*\*|__|~~|`)(?=\S)([^\n]*?\S)\1/g, '$2')
-    .replace(/\s+/g, ' ')
-    .trim()
-    .slice(0, maxLength)
+  return (
+    markdown
+      .slice(0, 4 * maxLength)
+      .replace(/^ {0,3}(?:```+|~~~+).*$/gm, ' ')
+      .replace(/^ {0,3}(?:#{1,6} |> ?|[-*+] )/gm, '')
+      .replace(/!?\[([^\]\n]*)\]\([^)\n]*\)/g, '$1')
+      .replace(/(\*\*|__|~~|`)(?=\S)([^\n]*?\S)\1/g, '$2')
+      // within a word, or between spaces, they are no marks
+      .replace(/(?<![\w*])(\*|_)(?=[^\s*_])([^\n]*?[^\s*_])\1(?![\w*])/g, '$2')
+      .replace(/\s+/g, ' ')
+      .trim()
+      .slice(0, maxLength)
+  )
 }

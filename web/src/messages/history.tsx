@@ -69,6 +69,12 @@ function HistoryList(options: HistoryOptions & { paging: Paging; opening: Openin
     pendingCount: pending.length,
     onSeen: reading.see,
   })
+  const press = (event: KeyboardEvent & { currentTarget: Element }) => {
+    // a picture that is open is closed by it
+    const isInDialog = event.target instanceof Element && event.target.closest('dialog') !== null
+    if (event.key !== 'Escape') moveFocus(event)
+    else if (!isInDialog) scene.focused.value++
+  }
   const reach = reachOf(conversation.participants, conversation.participantCount, myId())
   return (
     <div class="history-room">
@@ -83,7 +89,7 @@ function HistoryList(options: HistoryOptions & { paging: Paging; opening: Openin
         aria-describedby="history-hint"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
         tabIndex={0}
-        onKeyDown={moveFocus}
+        onKeyDown={press}
       >
         <p id="history-hint" class="unseen">
           {t('messages:historyHint')}

@@ -117,14 +117,15 @@ function Origin({ message, scene, people }: { message: Message; scene: Scene; pe
         <button
           type="button"
           class="msg-quote"
-          dir="auto"
           onClick={() => {
             scene.jump.value = { seq: replyTo.seq }
           }}
         >
           <span class="unseen">{t('messages:inReplyTo')} </span>
-          <strong>{replyTo.senderId ? nameAmong(people, replyTo.senderId) : t('messages:answer')}</strong>
-          <span class="msg-quote-text">{plainOf(replyTo.excerpt) || t('messages:noText')}</span>
+          <strong dir="auto">{replyTo.senderId ? nameAmong(people, replyTo.senderId) : t('messages:answer')}</strong>
+          <span class="msg-quote-text" dir="auto">
+            {plainOf(replyTo.excerpt) || t('messages:noText')}
+          </span>
         </button>
       )}
     </>

@@ -28,13 +28,14 @@ export function PendingView({ row, copy, scene }: { row: PendingRow; copy: Conve
               <button
                 type="button"
                 class="msg-quote"
-                dir="auto"
                 onClick={() => {
                   scene.jump.value = { seq: replied.seq }
                 }}
               >
-                <strong>{nameOf(replied.senderId, copy.conversation.participants)}</strong>
-                <span class="msg-quote-text">{plainOf(replied.content) || t('messages:noText')}</span>
+                <strong dir="auto">{nameOf(replied.senderId, copy.conversation.participants)}</strong>
+                <span class="msg-quote-text" dir="auto">
+                  {plainOf(replied.content) || t('messages:noText')}
+                </span>
               </button>
             )}
             {attachments && <Attachments attachments={attachments} />}
@@ -52,7 +53,7 @@ export function PendingView({ row, copy, scene }: { row: PendingRow; copy: Conve
           {failure && (
             <div class="msg-outcome danger" role="alert">
               <Icon of={CircleAlert} size={16} />
-              <span>{t('messages:notSent', { reason: explain(failure) })}</span>
+              <span>{t('messages:notSent', { reason: reasonOf(failure) })}</span>
               <Button onPress={() => client.retry(clientId)}>{t('common:retry')}</Button>
               <Button onPress={() => client.discard(clientId)}>{t('messages:discard')}</Button>
             </div>
@@ -62,3 +63,7 @@ export function PendingView({ row, copy, scene }: { row: PendingRow; copy: Conve
     </div>
   )
 }
+
+/** Of sending, `forbidden` says more than of other things: one of the two has blocked the other, and neither is told who. */
+const reasonOf = (failure: NonNullable<PendingRow['pending']['failure']>): string =>
+  failure.code === 'forbidden' ? t('messages:mayNotWrite') : explain(failure)

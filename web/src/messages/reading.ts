@@ -47,7 +47,11 @@ export function createReadMarker(conversationId: string): ReadMarker {
       tellSoon()
     },
     stop() {
-      clearTimeout(timer)
+      // what was in view for less than a pause was read as well
+      if (timer !== undefined) {
+        clearTimeout(timer)
+        tell()
+      }
       offConnected()
       removeEventListener('focus', tellSoon)
       document.removeEventListener('visibilitychange', tellSoon)

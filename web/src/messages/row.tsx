@@ -2,6 +2,7 @@ import './row.css'
 import { memo } from 'preact/compat'
 import type { ConversationCopy, Message } from '../../../src/client/index.ts'
 import { Comparison } from '../ai/comparison.tsx'
+import { isComparison } from '../ai/models.ts'
 import { formatDay, t } from '../i18n.ts'
 import { myId } from '../state/session.ts'
 import { MessageView } from './message.tsx'
@@ -28,8 +29,9 @@ export function tickOfRow(row: Row, type: Surroundings['conversation']['type'], 
 /** A row of the list: made anew only where something in it has changed. */
 export const RowView = memo(function RowView({ row, ...options }: RowOptions) {
   if (row.kind === 'pending') return <PendingView row={row} copy={options.copy} scene={options.scene} />
+  const classes = ['row', row.startsGroup && 'row-start', isCompared(row, options.around) && 'row-wide']
   return (
-    <div class={row.startsGroup ? 'row row-start' : 'row'}>
+    <div class={classes.filter(Boolean).join(' ')}>
       {row.day !== undefined && (
         <h2 class="row-day">
           <span>{formatDay(row.day)}</span>
@@ -46,12 +48,14 @@ export const RowView = memo(function RowView({ row, ...options }: RowOptions) {
 })
 
 function RowMessages({ row, scene, around, tick }: RowOptions & { row: MessageRow }) {
-  const { conversation } = around
   const [message] = row.messages
   const view = (one: Message) => (
     <MessageView message={one} scene={scene} around={around} tick={tick} startsGroup={row.startsGroup} />
   )
-  const isComparison = conversation.type === 'assistant' && (conversation.models?.length ?? 0) > 1
-  if (isComparison && message?.role === 'assistant') return <Comparison answers={row.messages} render={view} />
+  if (isCompared(row, around)) return <Comparison answers={row.messages} render={view} />
   return message ? view(message) : null
 }
+
+/** Whether it holds the answers of several models to one question. */
+const isCompared = ({ messages }: MessageRow, { conversation }: Surroundings): boolean =>
+  isComparison(conversation) && messages[0]?.role === 'assistant'

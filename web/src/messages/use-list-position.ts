@@ -64,9 +64,11 @@ export function useListPosition(options: {
   const isShift = useShift(rows)
   const jump = scene.jump.value
 
-  const toEnd = (): void => {
+  /** By the element: `scrollToIndex` holds on to the end while a row grows, against whoever scrolls up. */
+  function toEnd(): void {
     isFollowing.current = true
-    if (rows.length > 0) list.current?.scrollToIndex(rows.length - 1, { align: 'end' })
+    const box = scroller.current
+    if (box) box.scrollTop = box.scrollHeight
   }
 
   function look(): void {
@@ -90,8 +92,11 @@ export function useListPosition(options: {
   }
 
   function onResize(): void {
-    if (isFollowing.current) toEnd()
     look()
+    // the list is as high as its rows once it is drawn, which is next
+    queueMicrotask(() => {
+      if (isFollowing.current) toEnd()
+    })
   }
 
   const onSettled = useRef(look)

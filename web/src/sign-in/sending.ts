@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { explain, type TextKey, t } from '../i18n.ts'
 import { type AccountField, fieldProblems, type NewAccount } from './problems.ts'
 
@@ -37,6 +37,11 @@ export function useSending(own: Record<string, TextKey> = {}): Sending {
       setBusy(false)
     }
   }
+
+  // so that it can be corrected at once, and is read out with what is wrong
+  useEffect(() => {
+    if (Object.keys(problems).length > 0) document.querySelector<HTMLElement>('form [aria-invalid="true"]')?.focus()
+  }, [problems])
 
   return { isBusy, problem, problems, send }
 }

@@ -57,7 +57,7 @@ function ModeButton({ isOn, label, onPress }: { isOn: boolean; label: string; on
 /** Why one is here: an invitation, the end of a login, or what the caller says. */
 function Reasons({ note }: { note: string | undefined }) {
   const host = invitedBy(place.value.path)
-  const reason = endedBecause.value
+  const code = endedBecause.value
   return (
     <>
       {host && (
@@ -67,9 +67,9 @@ function Reasons({ note }: { note: string | undefined }) {
         </div>
       )}
       {note && <p class="enter-note">{note}</p>}
-      {reason && (
+      {code && (
         <p class="enter-note" role="status">
-          {t('common:signedOut', { reason })}
+          {code === 'banned' ? explain({ code }) : t('common:signedOut')}
         </p>
       )}
     </>

@@ -12,8 +12,8 @@ export const me = signal<Me | undefined>(undefined)
 export const isOnline = signal(false)
 /** When the next try to connect comes, by this device's clock in milliseconds; while there is no connection. */
 export const nextTryAt = signal<number | undefined>(undefined)
-/** Why the last login ended, where it did so by itself. */
-export const endedBecause = signal<string | undefined>(undefined)
+/** By which code the last login ended, where it did so by itself. */
+export const endedBecause = signal<ErrorCode | undefined>(undefined)
 
 /** The one client of the page. Created before anything is shown. */
 export const client: Client = createClient({
@@ -34,8 +34,8 @@ addEventListener('online', client.reconnect)
 client.on('disconnected', () => {
   isOnline.value = false
 })
-client.on('signedOut', ({ code, message }) => {
-  endedBecause.value = code === 'unauthenticated' && !me.value ? undefined : message
+client.on('signedOut', ({ code }) => {
+  endedBecause.value = code === 'unauthenticated' && !me.value ? undefined : code
   me.value = undefined
   stage.value = 'signedOut'
 })

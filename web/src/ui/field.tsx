@@ -43,7 +43,7 @@ export function Field({
         onInput={(event) => onValue(event.currentTarget.value)}
       />
       {below && (
-        <p id={`${id}-below`} class={problem ? 'field-problem' : 'field-hint'}>
+        <p id={`${id}-below`} class={problem ? 'field-problem' : 'field-hint'} role={problem ? 'alert' : undefined}>
           {below}
         </p>
       )}
