@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { brotliCompress, gzip } from 'node:zlib'
@@ -12,8 +12,10 @@ import { brotliCompress, gzip } from 'node:zlib'
 
 const root = join(import.meta.dirname, '..')
 const dist = join(import.meta.dirname, 'dist')
-/** Holds the sum of what the page was built from. Vite empties the folder first: a build that is cut off leaves none. */
-const sumFile = join(dist, '.sources')
+/** Built here and put in its place in one step, so that nobody is served half of it. */
+const building = join(root, 'node_modules/.cache', `page-${process.pid}`)
+/** Holds the sum of what the page was built from. */
+const sumFile = '.sources'
 
 /** All that a build reads: the page, the client package with the types that it takes, and the versions of packages. */
 const sources = [
@@ -61,26 +63,30 @@ async function loadVite(): Promise<typeof import('vite') | undefined> {
   }
 }
 
-async function build(vite: typeof import('vite')): Promise<void> {
+async function build(vite: typeof import('vite'), sum: string): Promise<void> {
   await vite.build({
     configFile: join(import.meta.dirname, 'vite.config.ts'),
     configLoader: 'native',
     logLevel: 'warn',
+    build: { outDir: building },
   })
-  const files = globSync(join(dist, '**'), { withFileTypes: true }).filter(
+  const files = globSync(join(building, '**'), { withFileTypes: true }).filter(
     (entry) => entry.isFile() && compressible.has(extname(entry.name)),
   )
   await Promise.all(files.map(({ parentPath, name }) => compress(join(parentPath, name))))
+  await writeFile(join(building, sumFile), sum)
+  await rm(dist, { recursive: true, force: true })
+  await rename(building, dist)
 }
 
 async function main(): Promise<void> {
   const sum = sumOfSources()
-  if (existsSync(sumFile) && readFileSync(sumFile, 'utf8') === sum) return
+  const built = join(dist, sumFile)
+  if (existsSync(built) && readFileSync(built, 'utf8') === sum) return
   const begun = performance.now()
   const vite = await loadVite()
   if (vite) {
-    await build(vite)
-    writeFileSync(sumFile, sum)
+    await build(vite, sum)
     console.log(`The page was built in ${((performance.now() - begun) / 1000).toFixed(1)} s`)
   } else if (existsSync(join(dist, 'index.html'))) {
     console.log('The page may be of another version than the server: Vite, which builds it, is not installed.')

@@ -42,10 +42,8 @@ describe('an account from its beginning to its end', { skip: withoutBrowser }, (
     const publicUrl = `http://127.0.0.1:${port}`
     provider = await startProvider({ name: 'alpha', publicUrl })
     const env = { PORT: String(port), PUBLIC_URL: publicUrl, SMTP_URL: mail.url, GUESTS: 'on' }
-    ;[server, browser] = await Promise.all([
-      startBackend({ ...env, ...provider.env, OPENID_PROVIDERS: 'alpha' }),
-      startBrowser(),
-    ])
+    server = await startBackend({ ...env, ...provider.env, OPENID_PROVIDERS: 'alpha' })
+    browser = await startBrowser()
     ben = await join(server.url, 'ben')
     ann = await browser.open(server.url)
     page = ann.page
@@ -132,7 +130,7 @@ describe('an account from its beginning to its end', { skip: withoutBrowser }, (
     await button(rows.nth(1), 'Sign out').click()
     await button(page.getByRole('dialog', { name: 'Sign out' }), 'Sign out').click()
     await hides(rows.nth(1))
-    await shows(other.page.getByText('You have been signed out'))
+    await shows(other.page.getByText('Your login has ended'))
     await shows(field(other.page, 'Password'))
     wentWell(other)
     await other.context.close()

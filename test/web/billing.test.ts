@@ -28,7 +28,8 @@ describe('plan, credits and quota', { skip: withoutBrowser }, () => {
     const port = String(await freePort())
     const keys = { STRIPE_SECRET_KEY: stripe.secretKey, STRIPE_WEBHOOK_SECRET: stripe.webhookSecret }
     const env = { PORT: port, PUBLIC_URL: `http://127.0.0.1:${port}`, STRIPE_API_URL: stripe.url, ...keys }
-    ;[scene, browser] = await Promise.all([startAgentsScene(env), startBrowser()])
+    scene = await startAgentsScene(env)
+    browser = await startBrowser()
     ;[ann, ben] = await Promise.all([scene.person('ann'), scene.person('ben')])
     buyer = await browser.openAs(scene.url, ann.session, '/settings/plan')
     page = buyer.page
@@ -143,9 +144,8 @@ describe('plan, credits and quota', { skip: withoutBrowser }, () => {
     await write(writer.page, 'A long question')
     await shows(message(writer.page, 'Hello there.'))
     await write(writer.page, 'Another one')
-    await shows(message(writer.page, 'The quota is used up.'))
-    await writer.page.getByRole('button', { name: /^Models/ }).click()
-    const meter = writer.page.getByRole('dialog').getByRole('link', { name: /tokens left/ })
+    await shows(message(writer.page, /The quota is used up\..+Full again: .+\d/))
+    const meter = writer.page.getByRole('main').getByRole('link', { name: /tokens left/ })
     await shows(meter.getByText(/^Full again: .+\d/))
     await meter.click()
     await shows(region(writer.page, 'Tokens').getByText('0 tokens left'))

@@ -18,7 +18,8 @@ describe('conversations and their list', { skip: withoutBrowser }, () => {
   const titles = (window: TestWindow): Promise<string[]> =>
     list(window).locator('[data-entry] .conv-title').allInnerTexts()
   before(async () => {
-    ;[server, browser] = await Promise.all([startBackend(), startBrowser()])
+    server = await startBackend()
+    browser = await startBrowser()
     people = (await Promise.all(['ann', 'ben', 'cara'].map((name) => join(server.url, name)))) as typeof people
     const [one, other, third] = people
     await directOf(server.url, one, other)

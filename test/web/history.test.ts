@@ -25,7 +25,8 @@ describe('a long history', { skip: withoutBrowser }, () => {
   /** How many older messages the page has asked for since it was loaded. */
   let asked = 0
   before(async () => {
-    ;[scene, browser] = await Promise.all([startAgentsScene(), startBrowser()])
+    scene = await startAgentsScene()
+    browser = await startBrowser()
     ;[ann, ben] = await Promise.all([scene.person('ann'), scene.person('ben')])
     conversationId = await directOf(scene.url, ann, ben)
     const seqs = Array.from({ length: total }, (_, index) => index + 1)

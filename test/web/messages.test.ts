@@ -25,7 +25,8 @@ describe('what two people do with messages', { skip: withoutBrowser }, () => {
   const begins = (text: string) =>
     ann.page.waitForFunction((wanted) => document.querySelector('textarea')?.value === wanted, text)
   before(async () => {
-    ;[server, browser] = await Promise.all([startBackend(), startBrowser()])
+    server = await startBackend()
+    browser = await startBrowser()
     people = await Promise.all(['ann', 'ben', 'cara'].map((name) => join(server.url, name)))
     const [one, other, third] = people as [Person, Person, Person]
     const direct = await directOf(server.url, one, other)

@@ -13,7 +13,6 @@ import { Icon } from '../ui/icon.tsx'
 import { Menu } from '../ui/menu.tsx'
 import { actionsOn, type Ending } from './actions.ts'
 import { AgentMark, ConversationAvatar } from './faces.tsx'
-import { flipNearEnd } from './flip.ts'
 import { marksOf, speakerOf } from './rows.ts'
 
 interface EntryOptions {
@@ -43,11 +42,7 @@ export function Entry({ id, isOpen, isStop, onEnd }: EntryOptions) {
       class={isOpen ? 'conv-entry conv-entry-open' : 'conv-entry'}
       onPointerEnter={() => setNear(true)}
       onPointerLeave={() => leave(document.activeElement)}
-      onPointerDown={flipNearEnd}
-      onFocusIn={(event) => {
-        flipNearEnd(event)
-        setNear(true)
-      }}
+      onFocusIn={() => setNear(true)}
       onFocusOut={(event) => leave(event.relatedTarget)}
     >
       <a

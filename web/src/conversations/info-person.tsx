@@ -9,7 +9,6 @@ import { Confirm } from '../ui/confirm.tsx'
 import { Menu, type MenuItem } from '../ui/menu.tsx'
 import { writeTo } from './actions.ts'
 import { AgentMark } from './faces.tsx'
-import { flipNearEnd } from './flip.ts'
 import { mayRemove } from './rights.ts'
 
 type Role = Participant['role']
@@ -30,7 +29,7 @@ export function InfoPerson(options: PersonOptions) {
   const items = itemsFor(options, ask)
   const name = person.displayName
   return (
-    <div class="conv-participant" onPointerDown={flipNearEnd} onFocusIn={flipNearEnd}>
+    <div class="conv-participant">
       <Avatar name={name} url={person.avatarUrl} kind={person.kind} userId={person.userId} size={38} />
       <span class="conv-person-names">
         <span>

@@ -1,6 +1,6 @@
 import './conversation.css'
 import { useEffect, useMemo } from 'preact/hooks'
-import type { ConversationCopy } from '../../../src/client/index.ts'
+import type { Conversation, ConversationCopy } from '../../../src/client/index.ts'
 import { t } from '../i18n.ts'
 import { followLink } from '../router.ts'
 import { conversationOf } from '../state/conversations.ts'
@@ -17,7 +17,8 @@ import { uploadsOf } from './uploads.ts'
 /** One conversation: its head, its messages and where to write more. `at`: the seq of the message to go to. */
 export function ConversationScreen({ id, at }: { id: string; at?: number | undefined }) {
   const copy = conversationOf(id)
-  if (copy) return <Chat copy={copy} at={at} />
+  // the copy stays the same object: what changes is in it
+  if (copy) return <Chat copy={copy} conversation={copy.conversation} at={at} />
   return (
     <div class="empty">
       <p>{t('messages:noConversation')}</p>
@@ -28,8 +29,8 @@ export function ConversationScreen({ id, at }: { id: string; at?: number | undef
   )
 }
 
-function Chat({ copy, at }: { copy: ConversationCopy; at: number | undefined }) {
-  const { conversation } = copy
+function Chat(options: { copy: ConversationCopy; conversation: Conversation; at: number | undefined }) {
+  const { copy, conversation, at } = options
   const scene = useMemo(() => createScene(conversation.id, at), [conversation.id])
   const surroundingsOf = useMemo(createSurroundings, [conversation.id])
   const around = surroundingsOf(conversation)

@@ -1,7 +1,7 @@
 import './emoji.css'
 import { t } from '../i18n.ts'
+import { Popup } from '../ui/popup.tsx'
 import { type EmojiCategory, emoji } from './emoji.ts'
-import { Popup } from './popup.tsx'
 
 /** As emoji.css has them. */
 const columns = 8

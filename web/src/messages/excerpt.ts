@@ -11,11 +11,18 @@ export function excerptOf(message: Pick<Message, 'content' | 'deletedAt' | 'atta
   if (text) return text
   const { attachments = [] } = message
   const [first] = attachments
-  if (!first) return t(message.status === 'streaming' ? 'messages:writing' : 'messages:noText')
+  if (!first) return t(withoutText[message.status])
   const isOfOneKind = attachments.every(({ kind }) => kind === first.kind)
   if (attachments.length === 1 && first.kind === 'file') return first.name ?? t('messages:files', { count: 1 })
   return t(isOfOneKind ? countedAs[first.kind] : 'messages:files', { count: attachments.length })
 }
+
+const withoutText = {
+  sent: 'messages:noText',
+  streaming: 'messages:writing',
+  cancelled: 'messages:stoppedEarly',
+  failed: 'messages:noAnswer',
+} as const
 
 const countedAs = {
   image: 'messages:images',

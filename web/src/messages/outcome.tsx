@@ -1,6 +1,8 @@
 import { CircleAlert, Square } from 'lucide'
 import type { Message } from '../../../src/client/index.ts'
-import { explain, t } from '../i18n.ts'
+import { tokenWindow } from '../billing/wallet.ts'
+import { explain, formatShort, t } from '../i18n.ts'
+import { followLink } from '../router.ts'
 import { client, myId } from '../state/session.ts'
 import { Button } from '../ui/button.tsx'
 import { Icon } from '../ui/icon.tsx'
@@ -14,7 +16,10 @@ export function Outcome({ message }: { message: Message }) {
     return (
       <p class="msg-outcome danger">
         <Icon of={CircleAlert} size={16} />
-        {t('messages:answerFailed', { reason: explain({ code: error }) })}
+        <span>
+          {t('messages:answerFailed', { reason: explain({ code: error }) })}
+          {error === 'quota_exceeded' && <Reset />}
+        </span>
       </p>
     )
   if (senderId === myId()) return null
@@ -24,5 +29,18 @@ export function Outcome({ message }: { message: Message }) {
         {t('messages:stop')}
       </Button>
     </div>
+  )
+}
+
+/** When there are tokens again, and what else can be done. */
+function Reset() {
+  const resetAt = tokenWindow()?.resetAt
+  return (
+    <>
+      {resetAt && ` ${t('billing:resetsAt', { when: formatShort(resetAt) })}`}{' '}
+      <a href="/settings/usage" onClick={followLink}>
+        {t('account:section_usage')}
+      </a>
+    </>
   )
 }

@@ -1,8 +1,9 @@
 import type { IconNode } from 'lucide'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 import { attempt } from '../state/toasts.ts'
 import { IconButton } from './button.tsx'
 import { Icon } from './icon.tsx'
+import { Popup } from './popup.tsx'
 
 export interface MenuItem {
   label: string
@@ -11,56 +12,29 @@ export interface MenuItem {
   onPress(): unknown
 }
 
-/** A button with a list of things to do: arrows move in it, Escape and a click elsewhere close it. */
+/** A button with a list of things to do. */
 export function Menu({ icon, label, items }: { icon: IconNode; label: string; items: readonly MenuItem[] }) {
-  const [isOpen, setOpen] = useState(false)
-  const box = useRef<HTMLDivElement>(null)
-  useEffect(() => {
-    if (!isOpen) return
-    box.current?.querySelector<HTMLElement>('[role=menuitem]')?.focus()
-    const close = (event: Event) => {
-      if (!box.current?.contains(event.target as Node)) setOpen(false)
-    }
-    document.addEventListener('pointerdown', close)
-    return () => document.removeEventListener('pointerdown', close)
-  }, [isOpen])
-
-  function move(event: KeyboardEvent): void {
-    const entries = [...(box.current?.querySelectorAll<HTMLElement>('[role=menuitem]') ?? [])]
-    const at = entries.indexOf(document.activeElement as HTMLElement)
-    const target = { ArrowDown: at + 1, ArrowUp: at - 1 + entries.length, Home: 0, End: entries.length - 1 }[event.key]
-    if (event.key === 'Escape') {
-      // in a dialog it would end that too
-      event.preventDefault()
-      event.stopPropagation()
-      setOpen(false)
-      box.current?.querySelector('button')?.focus()
-    }
-    if (target === undefined) return
-    event.preventDefault()
-    entries[target % entries.length]?.focus()
-  }
-
+  const [anchor, setAnchor] = useState<Element>()
+  const box = useRef<HTMLSpanElement>(null)
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: it hears the keys of what is in it
-    <div class="menu" ref={box} onKeyDown={isOpen ? move : undefined}>
+    <span class="menu" ref={box}>
       <IconButton
         icon={icon}
         label={label}
         aria-haspopup="menu"
-        aria-expanded={isOpen}
-        onPress={() => setOpen(!isOpen)}
+        aria-expanded={anchor !== undefined}
+        onPress={() => setAnchor(box.current?.querySelector('button') ?? undefined)}
       />
-      {isOpen && (
-        <div class="menu-list" role="menu" aria-label={label}>
+      {anchor && (
+        <Popup anchor={anchor} label={label} role="menu" onClose={() => setAnchor(undefined)}>
           {items.map((item) => (
             <button
               key={item.label}
               type="button"
               role="menuitem"
-              class={item.isDanger ? 'danger' : ''}
+              class={item.isDanger ? 'popup-item danger' : 'popup-item'}
               onClick={() => {
-                setOpen(false)
+                setAnchor(undefined)
                 void attempt(async () => item.onPress())
               }}
             >
@@ -68,8 +42,8 @@ export function Menu({ icon, label, items }: { icon: IconNode; label: string; it
               {item.label}
             </button>
           ))}
-        </div>
+        </Popup>
       )}
-    </div>
+    </span>
   )
 }

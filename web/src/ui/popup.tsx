@@ -24,7 +24,15 @@ export function Popup(options: {
     popup.showPopover()
     place(popup, anchor)
     popup.querySelector('button')?.focus()
+    // A press on the button that opened it closes it then, and does not open it again. The press that opens it is not over
+    // yet: it would close it at once.
+    const opener = anchor instanceof HTMLButtonElement ? anchor : undefined
+    const joining = setTimeout(() => {
+      if (opener) opener.popoverTargetElement = popup
+    })
     return () => {
+      clearTimeout(joining)
+      if (opener) opener.popoverTargetElement = null
       if (popup.contains(document.activeElement) && anchor instanceof HTMLElement) anchor.focus()
     }
   }, [anchor])
