@@ -99,7 +99,9 @@ export type UploadsResult = {
 }
 
 export type PageResult = {
-  /** Milliseconds from the server's last answer to the conversation's last page on the screen, of each opening. */
+  /** Milliseconds from the answer with the last messages to these on the screen, of each opening with a fresh page. */
+  coldOpenings: number[]
+  /** Milliseconds from the press on it in the list to its last page on the screen, of each opening. */
   openings: number[]
   /** Messages that passed by while scrolling to the beginning. */
   messages: number

@@ -6,7 +6,7 @@ import type { Work } from './work.ts'
 import { createPeople, createRoom } from './world.ts'
 
 const length = 10_000
-/** From the server's answer to the last page on the screen. */
+/** From the press on a conversation to its last page on the screen: its messages have come before. */
 const maxOpeningMs = 100
 /** Elements in the page, however long the conversation is. */
 const maxElements = 5_000
@@ -44,9 +44,10 @@ export const pageWorks: Work[] = [
   },
 ]
 
-function noteOf({ openings, longTasks, ...result }: PageResult): string {
+function noteOf({ openings, coldOpenings, longTasks, ...result }: PageResult): string {
+  const each = (times: number[]) => times.map(milliseconds).join(', ')
   return (
-    `opened ${openings.length} times, in ${openings.map(milliseconds).join(', ')}; scrolled past ${result.messages} ` +
+    `opened from the list in ${each(openings)}; with a fresh page, from the answer on, in ${each(coldOpenings)}; scrolled past ${result.messages} ` +
     `messages in ${result.seconds.toFixed(1)} s, frames p50 ${milliseconds(result.frameP50)}, p99 ` +
     `${milliseconds(result.frameP99)}; tasks over 50 ms: ${longTasks.length}, the longest ` +
     `${milliseconds(Math.max(0, ...longTasks))}; scripts had ${megabytes(result.heapBefore)} before and ` +

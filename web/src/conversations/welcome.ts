@@ -1,7 +1,6 @@
 import { loadModels } from '../ai/models.ts'
 import { t } from '../i18n.ts'
 import { navigate, place } from '../router.ts'
-import { conversations } from '../state/conversations.ts'
 import { client } from '../state/session.ts'
 
 /** The same at each call: an account has one such conversation, and none again once it has deleted that. */
@@ -12,7 +11,7 @@ const clientId = 'web.welcome'
  * called once the conversations are here. What goes wrong is not told: the page is as good without it.
  */
 export async function welcome(): Promise<void> {
-  if (conversations.peek().length > 0) return
+  if (client.store.conversations().length > 0) return
   try {
     const [model] = await loadModels()
     if (!model) return

@@ -12,14 +12,23 @@ function versionOf(id: string): Signal<number> {
   return known
 }
 
-/** At most once a frame: under load each conversation changes many times in one. */
+/** Under load each conversation changes many times in this, in milliseconds. */
+const restMs = 50
+let isResting = false
+
+/** At once, and then no sooner than after a rest. By a timer: in a tab behind others there are no frames. */
 function touchList(): void {
-  if (isListDue) return
-  isListDue = true
-  requestAnimationFrame(() => {
-    isListDue = false
-    listVersion.value++
-  })
+  if (isResting) {
+    isListDue = true
+    return
+  }
+  isResting = true
+  isListDue = false
+  listVersion.value++
+  setTimeout(() => {
+    isResting = false
+    if (isListDue) touchList()
+  }, restMs)
 }
 
 client.on('changed', (id) => {
