@@ -26,6 +26,9 @@ async function newcomer(username: string, at = identity) {
 async function withoutAddress(username: string): Promise<Actor> {
   const actor = await identity.actorOf(await identity.register(username))
   await identity.database.query(sql`update users set email = null, password_hash = null where id = ${actor.userId}`)
+  // by which one can log in again
+  await identity.database.query(sql`insert into user_identities (provider, provider_user_id, user_id, profile)
+    values ('telegram', ${actor.userId}, ${actor.userId}, '{}')`)
   return actor
 }
 
