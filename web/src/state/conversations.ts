@@ -1,6 +1,6 @@
 import { computed, type Signal, signal } from '@preact/signals'
 import type { Conversation, ConversationCopy, PendingMessage } from '../../../src/client/index.ts'
-import { client, isOnline } from './session.ts'
+import { client, isOnline, stage } from './session.ts'
 
 const versions = new Map<string, Signal<number>>()
 const listVersion = signal(0)
@@ -53,6 +53,8 @@ export function pendingOf(id: string): PendingMessage[] {
 
 /** All, pinned first, then by newest activity. */
 export const conversations = computed<Conversation[]>(() => {
+  // with `ready` all are here at once: nobody is shown an empty list until the rest is over
+  stage.value
   listVersion.value
   return client.store.conversations().map((copy) => copy.conversation)
 })
