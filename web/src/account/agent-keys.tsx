@@ -1,10 +1,11 @@
-import { Copy, Plus } from 'lucide'
+import { Plus } from 'lucide'
 import { useState } from 'preact/hooks'
 import type { AgentKey } from '../../../src/client/index.ts'
 import { formatDateTime, formatDay, t } from '../i18n.ts'
 import { client } from '../state/session.ts'
 import { Button } from '../ui/button.tsx'
 import { ConfirmButton } from '../ui/confirm.tsx'
+import { CopyButton } from '../ui/copy.tsx'
 import { Field, Form } from '../ui/field.tsx'
 import { Awaited, useFetched } from '../ui/pages.tsx'
 import { Problem, useSending } from '../ui/problem.tsx'
@@ -81,23 +82,11 @@ export function AgentKeys({ agentId }: { agentId: string }) {
 }
 
 function MadeKey({ value }: { value: string }) {
-  const [isCopied, setCopied] = useState(false)
   return (
     <div class="settings-note" role="status">
       <p>{t('account:keyOnce')}</p>
       <code class="settings-key">{value}</code>
-      {/* browsers withhold the clipboard on plain http: then the key is to be marked by hand */}
-      {navigator.clipboard && (
-        <Button
-          icon={Copy}
-          onPress={async () => {
-            await navigator.clipboard.writeText(value)
-            setCopied(true)
-          }}
-        >
-          {isCopied ? t('common:copied') : t('common:copy')}
-        </Button>
-      )}
+      <CopyButton text={value} isWorded />
     </div>
   )
 }

@@ -1,12 +1,10 @@
 import './billing.css'
-import { Copy } from 'lucide'
 import { useEffect, useState } from 'preact/hooks'
 import type { Payment } from '../../../src/client/index.ts'
 import { Card } from '../account/card.tsx'
 import { formatDateTime, t } from '../i18n.ts'
 import { followLink } from '../router.ts'
-import { say } from '../state/toasts.ts'
-import { IconButton } from '../ui/button.tsx'
+import { CopyButton } from '../ui/copy.tsx'
 import { Awaited, useFetched } from '../ui/pages.tsx'
 import { priceOf } from './money.ts'
 import { wallet } from './wallet.ts'
@@ -78,16 +76,7 @@ function Instructions({ details: { address, comment, nanoton } }: { details: Rec
                 <dt>{name}</dt>
                 <dd>
                   <code>{value}</code>
-                  {navigator.clipboard && (
-                    <IconButton
-                      icon={Copy}
-                      label={`${t('common:copy')}: ${name}`}
-                      onPress={async () => {
-                        await navigator.clipboard.writeText(value)
-                        say(t('common:copied'))
-                      }}
-                    />
-                  )}
+                  <CopyButton text={value} label={name} />
                 </dd>
               </div>
             ),

@@ -1,15 +1,14 @@
 import './find.css'
 import './invite.css'
-import { AppWindow, Check, Copy } from 'lucide'
-import { useId, useMemo, useState } from 'preact/hooks'
+import { AppWindow } from 'lucide'
+import { useId, useMemo } from 'preact/hooks'
 import { encode } from 'uqr'
 import { t } from '../i18n.ts'
 import { me } from '../state/session.ts'
 import { Button } from '../ui/button.tsx'
+import { CopyButton } from '../ui/copy.tsx'
 import { Dialog } from '../ui/dialog.tsx'
 import { codePath, inviteLink } from './invite.ts'
-
-const copiedMs = 2_000
 
 /** The own invitation: as an address, as a code, and for oneself to try the page as two people. */
 export function InviteDialog({ onClose }: { onClose(): void }) {
@@ -25,12 +24,6 @@ export function InviteDialog({ onClose }: { onClose(): void }) {
 /** What is given to others, and the button for a second window. */
 export function Invitation({ link }: { link: string }) {
   const id = useId()
-  const [isCopied, setCopied] = useState(false)
-  const copy = async () => {
-    await navigator.clipboard.writeText(link)
-    setCopied(true)
-    setTimeout(() => setCopied(false), copiedMs)
-  }
   // without the opener's storage: the window is to begin with nobody signed in
   const openSecond = () => void window.open(`${link}?as=guest`, '_blank', 'noopener')
   return (
@@ -40,12 +33,7 @@ export function Invitation({ link }: { link: string }) {
           <label for={id}>{t('conversations:inviteLink')}</label>
           <input id={id} readOnly dir="ltr" value={link} onFocus={(event) => event.currentTarget.select()} />
         </div>
-        {/* browsers lend the clipboard to secure pages alone */}
-        {window.isSecureContext && (
-          <Button icon={isCopied ? Check : Copy} onPress={copy}>
-            {t(isCopied ? 'common:copied' : 'common:copy')}
-          </Button>
-        )}
+        <CopyButton text={link} isWorded />
       </div>
       <Code text={link} />
       <Button kind="primary" icon={AppWindow} onPress={openSecond}>

@@ -1,12 +1,10 @@
-import { Check, Copy } from 'lucide'
 import { useEffect, useState } from 'preact/hooks'
 import { t } from '../i18n.ts'
-import { IconButton } from '../ui/button.tsx'
+import { CopyButton } from '../ui/copy.tsx'
 import { type CleanHtml, htmlOfCode } from './block-html.ts'
 
 /** Longer code is shown in one colour: highlighting would hold up the page. In UTF-16 units. */
 const maxHighlighted = 30_000
-const copiedMs = 2_000
 
 /** Code with what it is written in, and a button that copies it. `isOpen`: more of it is to come. */
 export function CodeBlock({ code, language, isOpen }: { code: string; language: string; isOpen: boolean }) {
@@ -15,33 +13,13 @@ export function CodeBlock({ code, language, isOpen }: { code: string; language: 
     <figure class="code" dir="ltr">
       <figcaption class="code-head">
         <span class="code-language">{language || t('messages:code')}</span>
-        <CopyButton text={code} />
+        <CopyButton text={code} size={16} />
       </figcaption>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
       <pre class="code-text" tabIndex={0}>
         {html ? <code dangerouslySetInnerHTML={html} /> : <code>{code}</code>}
       </pre>
     </figure>
-  )
-}
-
-function CopyButton({ text }: { text: string }) {
-  const [isCopied, setCopied] = useState(false)
-  useEffect(() => {
-    if (!isCopied) return
-    const timer = setTimeout(() => setCopied(false), copiedMs)
-    return () => clearTimeout(timer)
-  }, [isCopied])
-  return (
-    <IconButton
-      icon={isCopied ? Check : Copy}
-      size={16}
-      label={isCopied ? t('common:copied') : t('common:copy')}
-      onPress={async () => {
-        await navigator.clipboard.writeText(text)
-        setCopied(true)
-      }}
-    />
   )
 }
 

@@ -3,6 +3,7 @@ import type { Message } from '../../../src/client/index.ts'
 import { t } from '../i18n.ts'
 import { myId } from '../state/session.ts'
 import { attempt, say } from '../state/toasts.ts'
+import { canCopy } from '../ui/copy.tsx'
 import { Icon } from '../ui/icon.tsx'
 import { Popup } from '../ui/popup.tsx'
 import { quickEmoji } from './emoji.ts'
@@ -105,7 +106,12 @@ function actionsOf(message: Message, scene: Scene, { conversation }: Surrounding
   const all: (Action & { isOffered: boolean })[] = [
     { icon: Reply, label: t('messages:reply'), isOffered: true, onPress: () => reply(scene, message) },
     { icon: CornerUpRight, label: t('messages:forward'), isOffered: isWhole, onPress: dialog('forward') },
-    { icon: Copy, label: t('messages:copyText'), isOffered: message.content !== '', onPress: () => copyText(message) },
+    {
+      icon: Copy,
+      label: t('messages:copyText'),
+      isOffered: canCopy && message.content !== '',
+      onPress: () => copyText(message),
+    },
     {
       icon: Pencil,
       label: t('messages:edit'),

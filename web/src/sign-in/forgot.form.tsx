@@ -3,7 +3,7 @@ import { t } from '../i18n.ts'
 import { client } from '../state/session.ts'
 import { Button } from '../ui/button.tsx'
 import { Field, Form } from '../ui/field.tsx'
-import { Problem } from './page.tsx'
+import { Problem } from '../ui/problem.tsx'
 import { useSending } from './sending.ts'
 
 /** Has a link mailed by which one chooses a new password. */

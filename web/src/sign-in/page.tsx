@@ -44,12 +44,3 @@ function Looks() {
     </footer>
   )
 }
-
-/** What went wrong with the whole of a form. Always there, so that screen readers hear it come. */
-export function Problem({ text }: { text: string | undefined }) {
-  return (
-    <p class="enter-problem" role="alert">
-      {text}
-    </p>
-  )
-}

@@ -3,7 +3,7 @@ import { locale, t } from '../i18n.ts'
 import { client, enter } from '../state/session.ts'
 import { Button } from '../ui/button.tsx'
 import { Field, Form } from '../ui/field.tsx'
-import { Problem } from './page.tsx'
+import { Problem } from '../ui/problem.tsx'
 import type { NewAccount } from './problems.ts'
 import { useSending } from './sending.ts'
 

@@ -5,7 +5,7 @@ import { client, me, reloadMe } from '../state/session.ts'
 import { say } from '../state/toasts.ts'
 import { Button } from '../ui/button.tsx'
 import { Field, Form } from '../ui/field.tsx'
-import { Problem } from './page.tsx'
+import { Problem } from '../ui/problem.tsx'
 import { useSending } from './sending.ts'
 
 const codePattern = /^\d{6}$/

@@ -2,13 +2,13 @@ import { useState } from 'preact/hooks'
 import type { ErrorCode } from '../../../src/client/index.ts'
 import { explain } from '../i18n.ts'
 
-/** What went wrong, where it did; read out as it comes. */
+/** What went wrong, where it did. Always there, so that screen readers hear it come. */
 export function Problem({ text }: { text: string | undefined }) {
-  return text ? (
+  return (
     <p class="field-problem" role="alert">
       {text}
     </p>
-  ) : null
+  )
 }
 
 /** What codes mean in one place, where that is more than what they mean everywhere. */
