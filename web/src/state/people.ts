@@ -13,30 +13,40 @@ export interface Person {
   avatarUrl?: string | undefined
 }
 
-/** People whom no conversation's participants show: who has left, or is in a group beyond its first few. */
+/** People who were asked for beyond those that a conversation brings along: who has left, or is one of many. */
 const others = new Map<string, Signal<Person | undefined>>()
 
-/** A person by id, from where they take part, else from the server; undefined until known and for deleted accounts. */
+/**
+ * A person by id: of those who take part, else as known from another conversation, else from the server; undefined until
+ * known, and for deleted accounts. Looked up once, and followed from then on.
+ */
 export function personOf(userId: string, among?: readonly Participant[]): Person | undefined {
   if (userId === me.value?.id) return { ...me.value, userId }
   const near = among?.find((one) => one.userId === userId)
   if (near) return near
-  for (const { participants } of conversations.value) {
-    const found = participants.find((one) => one.userId === userId)
-    if (found) return found
-  }
   const known = others.get(userId)
   if (known) return known.value
-  const fetched = signal<Person | undefined>(undefined)
-  others.set(userId, fetched)
-  client.rest.request<Omit<Person, 'userId'>>('GET', `/v1/users/${userId}`).then(
-    (user) => {
-      fetched.value = { ...user, userId }
-    },
-    () => {},
-  )
-  return fetched.value
+  const found = signal<Person | undefined>(elsewhere(userId))
+  others.set(userId, found)
+  if (!found.peek())
+    client.rest.request<Omit<Person, 'userId'>>('GET', `/v1/users/${userId}`).then(
+      (user) => {
+        found.value = { ...user, userId }
+      },
+      () => {},
+    )
+  return found.value
 }
+
+function elsewhere(userId: string): Person | undefined {
+  const [id = ''] = client.store.showing(userId)
+  return client.store.get(id)?.conversation.participants.find((one) => one.userId === userId)
+}
+
+client.on('user:changed', ({ user: { userId, ...face } }) => {
+  const known = others.get(userId)
+  if (known?.value) known.value = { ...known.value, avatarUrl: undefined, ...face }
+})
 
 export const nameOf = (userId: string | undefined, among?: readonly Participant[]): string =>
   (userId && personOf(userId, among)?.displayName) || t('common:deletedUser')
