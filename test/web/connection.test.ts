@@ -40,6 +40,7 @@ describe('ten seconds without a connection lose nothing and double nothing', { s
   test('what is written meanwhile waits, and the page says so', async () => {
     way.sever()
     await shows(page.page.getByText('You are offline.'))
+    await shows(page.page.getByText(/^You are offline\..*(Next try in \d+ seconds?\.|Connecting…)/))
     for (const text of ['first', 'second', 'third']) await write(page.page, text)
     await shows(page.page.getByText('3 messages wait to be sent.'))
     for (const content of ['one', 'two']) await ben.do('message:send', { conversationId, clientId: content, content })

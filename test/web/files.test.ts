@@ -1,9 +1,10 @@
+import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type Backend, startBackend } from '../support/backend.ts'
 import { shows, startBrowser, type TestBrowser, type TestWindow, withoutBrowser } from '../support/browser.ts'
 import { join, type Person } from '../support/people.ts'
 import { files } from '../support/uploads.ts'
-import { composer, directOf, message, wentWell } from './scene.ts'
+import { composer, directOf, history, message, wentWell } from './scene.ts'
 
 describe('files and stories', { skip: withoutBrowser }, () => {
   let server: Backend
@@ -26,10 +27,11 @@ describe('files and stories', { skip: withoutBrowser }, () => {
     await server?.end()
   })
 
-  test('a picture that is dropped on the conversation is shown before it is sent, and to the other after', async () => {
-    await composer(ann.page).waitFor()
-    const { bytes, name, type } = await files.image()
-    const dropped = await ann.page.evaluateHandle(
+  type Held = Awaited<ReturnType<typeof files.image>>
+
+  /** What is dragged or in the clipboard, in Ann's browser. */
+  const carried = ({ bytes, name, type }: Held) =>
+    ann.page.evaluateHandle(
       ({ base64, name, type }) => {
         const transfer = new DataTransfer()
         const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))
@@ -38,6 +40,12 @@ describe('files and stories', { skip: withoutBrowser }, () => {
       },
       { base64: bytes.toString('base64'), name, type },
     )
+
+  test('a picture that is dropped on the conversation is shown before it is sent, and to the other after', async () => {
+    await composer(ann.page).waitFor()
+    const image = await files.image()
+    const { name } = image
+    const dropped = await carried(image)
     const target = ann.page.getByRole('main')
     for (const event of ['dragenter', 'dragover', 'drop'])
       await composer(ann.page).dispatchEvent(event, { dataTransfer: dropped, bubbles: true })
@@ -60,6 +68,44 @@ describe('files and stories', { skip: withoutBrowser }, () => {
     await shows(viewer.getByRole('img'))
     await ben.page.keyboard.press('Escape')
     await viewer.waitFor({ state: 'hidden' })
+  })
+
+  test('a recording that is pasted can be heard by the other', async () => {
+    const audio = await files.audio()
+    const clipboardData = await carried(audio)
+    await composer(ann.page).evaluate(
+      (field, clipboardData) =>
+        field.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true })),
+      clipboardData,
+    )
+    await shows(ann.page.getByRole('list', { name: 'Attachments' }).getByText(audio.name))
+    await ann.page.getByRole('button', { name: 'Send', exact: true }).click()
+    await shows(history(ben.page).locator(`audio[aria-label="${audio.name}"][src]`))
+    await ben.page.waitForFunction(() => (document.querySelector('audio')?.duration ?? 0) > 0)
+  })
+
+  test('an upload that is taken back is not sent, and one that is refused says why', async () => {
+    const list = ann.page.getByRole('list', { name: 'Attachments' })
+    const choose = ann.page.locator('.composer input[type=file]')
+    // nothing of it arrives until it is taken back
+    const held = Promise.withResolvers<void>()
+    await ann.page.route('**/v1/uploads', async (route) => {
+      await held.promise
+      await route.abort().catch(() => {})
+    })
+    await choose.setInputFiles({ name: 'regret.txt', mimeType: 'text/plain', buffer: Buffer.from('better not') })
+    await shows(list.getByRole('progressbar', { name: 'Uploading…' }))
+    await list.getByRole('button', { name: 'Remove regret.txt' }).click()
+    await list.waitFor({ state: 'detached' })
+    held.resolve()
+    await ann.page.unroute('**/v1/uploads')
+
+    const script = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>')
+    await choose.setInputFiles({ name: 'drawing.svg', mimeType: 'image/svg+xml', buffer: script })
+    await shows(list.getByText('Files of this kind cannot be taken.'))
+    assert.ok(await ann.page.getByRole('button', { name: 'Send', exact: true }).isDisabled())
+    await list.getByRole('button', { name: 'Remove drawing.svg' }).click()
+    await list.waitFor({ state: 'detached' })
   })
 
   test('a story that one tells the other sees, and is told to have seen it', async () => {

@@ -51,6 +51,19 @@ describe('answers that grow', { skip: withoutBrowser }, () => {
     assert.equal(await history(page.page).getByText('two').count(), 0)
   })
 
+  test('an answer can be had again, from another model too, and the earlier ones stay', async () => {
+    scene.models.script('m1', { chunks: ['The first model speaks.'] })
+    scene.models.script('m2', { chunks: ['The second model speaks.'] })
+    await page.page.goto(`/c/${await openChat(ann, 'm1')}`)
+    await write(page.page, 'Speak.')
+    const first = message(page.page, 'The first model speaks.')
+    await first.getByRole('button', { name: 'Answer again' }).click()
+    await page.page.getByRole('menuitem', { name: 'With m2' }).click()
+    await shows(message(page.page, 'The second model speaks.').getByText(/tokens/))
+    assert.equal(await history(page.page).getByRole('article').count(), 3)
+    await shows(first)
+  })
+
   test('several models are compared side by side, voted for, and gone on with', async () => {
     scene.models.script('m1', { chunks: ['Fourteen.'] })
     scene.models.script('m2', { chunks: ['Fourteen lines, in two parts.'] })
