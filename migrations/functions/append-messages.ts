@@ -23,9 +23,9 @@
  *   asked     [conversation, …] those with a new trigger
  *   at        the time of all stored items
  *
- * What is decided item by item is decided in a loop, each look-up one row by its key. What is written is written by one
- * statement a table, since starting a statement costs as much as several rows of it; but one message alone, which is
- * what an idle server sees, by statements on one row, whose plans are smaller.
+ * It decides item by item, in a loop, each look-up one row by its key; what it writes is written by one statement a
+ * table, since starting a statement costs as much as several rows of it. Plain messages where nothing stands against
+ * them take a shorter way, append-plain-messages.ts, and come here only when something did.
  *
  * A session keeps its plans, which may have been made while the tables were empty and any way looked as good as any
  * other. So the planner is left no choice: only indexes, only nested loops, and a client id is looked up as the first
@@ -233,16 +233,7 @@ begin
     members := members || conversation::text || members_now::text;
   end if;
 
-  if stored = 1 and json_array_length(batch) = 1 then
-    insert into messages (conversation_id, id, seq, change, created_change, sender_id, type, content, reply_to_id,
-        forwarded_from, story_id, client_id, client_hash, created_at)
-      values (conversation, item.id, seq_now, change_now, change_now, item.sender, item.type, item.content, item.reply,
-        forwarded, item.story, item.client, decode(item.hash, 'hex'), stamp);
-    update conversations set last_seq = seq_now, last_change = change_now, last_message_at = stamp
-      where id = conversation;
-    update participants p set last_read_seq = greatest(p.last_read_seq, seq_now), last_read_at = stamp, updated_at = stamp
-      where p.conversation_id = conversation and p.user_id = item.sender;
-  elsif stored > 0 then
+  if stored > 0 then
     insert into messages (conversation_id, id, seq, change, created_change, sender_id, type, content, reply_to_id,
         forwarded_from, story_id, client_id, client_hash, created_at)
       select i.conversation, i.id, seqs[i.n + 1], changes[i.n + 1], changes[i.n + 1], i.sender, types[i.n + 1],

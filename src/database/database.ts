@@ -2,11 +2,12 @@ import { MikroORM as EmbeddedORM } from '@mikro-orm/pglite'
 import { MikroORM as PostgresORM } from '@mikro-orm/postgresql'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { CompiledQuery, type Kysely, type RawBuilder, sql } from 'kysely'
+import { Pool } from 'pg'
 import { AppError } from '../kernel/errors.ts'
 import type { Connection } from '../kernel/ports.ts'
 import { isUnavailable } from './failures.ts'
 import { lockFolder } from './folder-lock.ts'
-import { type DatabaseConfig, ormOptions } from './options.ts'
+import { connectionOptions, type DatabaseConfig, ormOptions } from './options.ts'
 
 export type { Connection } from '../kernel/ports.ts'
 
@@ -23,6 +24,12 @@ export interface Database {
   transact<T>(work: (em: SqlEntityManager) => Promise<T>): Promise<T>
   /** One parametrised statement outside of a transaction. */
   query<T>(statement: RawBuilder<T>): Promise<T[]>
+  /**
+   * A statement that is sent so often that its way counts: parsed once a connection, on {@link preparedConnections} of
+   * its own, so that it never waits behind others. Each call is a transaction of its own.
+   * @param name tells it from the other prepared statements
+   */
+  prepare<T>(name: string, text: string): (values: unknown[]) => Promise<T[]>
   /** Where the job queue keeps its jobs: in this database, by connections of its own where there can be others. */
   jobStore: JobStore
   /** Runs the migrations that the database does not have yet; many nodes may call it at once. Returns their names. */
@@ -32,6 +39,9 @@ export interface Database {
 
 /** PostgreSQL by its address, or statements on the embedded database: one with values, or several in one text without. */
 export type JobStore = { url: string } | { executeText(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> }
+
+/** What a node has open beside the pool, for prepared statements. */
+export const preparedConnections = 2
 
 /** Any fixed number: nodes that migrate the same database wait for each other on it. */
 const migrationLock = 7_205_931
@@ -56,6 +66,7 @@ export async function openDatabase(config: DatabaseConfig): Promise<Database> {
     return names
   }
   const connection = orm.em.getConnection().getClient() as Kysely<unknown>
+  const direct = config.database.url ? openDirect(config.database.url, config.database) : undefined
 
   /** On the one connection that there is, while nothing else runs on it. */
   async function executeText(text: string, values: unknown[] = []): Promise<{ rows: unknown[] }> {
@@ -82,14 +93,26 @@ export async function openDatabase(config: DatabaseConfig): Promise<Database> {
     em: () => orm.em.fork(),
     transact: (work) => translated(() => orm.em.fork().transactional(work)),
     query: (statement) => translated(async () => (await statement.execute(connection)).rows),
+    prepare: <T>(name: string, text: string) =>
+      direct
+        ? (values) => translated(async () => (await direct.query({ name, text, values })).rows as T[])
+        : (values) => translated(async () => (await connection.executeQuery<T>(CompiledQuery.raw(text, values))).rows),
     migrate: () =>
       // the embedded database has one connection and one process: a lock on it could only wait for itself
       embedded ? embeddedMigrations() : connection.connection().execute((held) => underLock(held, withoutLock)),
     async close() {
+      await direct?.end()
       await orm.close()
       unlock()
     },
   }
+}
+
+function openDirect(url: string, config: DatabaseConfig['database']): Pool {
+  const pool = new Pool({ ...connectionOptions(config), connectionString: url, max: preparedConnections })
+  // a connection that breaks while nobody uses it is replaced by the next call, which tells if that fails too
+  pool.on('error', () => {})
+  return pool
 }
 
 /** Runs one parametrised statement in the transaction of `em`. */

@@ -9,6 +9,20 @@ export interface DatabaseConfig {
   database: { url: string | undefined; pool: number; statementTimeoutMs: number }
 }
 
+/** How every connection to PostgreSQL is set, whoever opens it. */
+export function connectionOptions({ statementTimeoutMs }: DatabaseConfig['database']) {
+  return {
+    application_name: 'kintsugi',
+    // also how long a query waits for a free connection, when thousands of clients come back at once
+    connectionTimeoutMillis: 15_000,
+    statement_timeout: statementTimeoutMs,
+    // changes to a conversation that is held up for long must not take all connections
+    lock_timeout: Math.min(3_000, statementTimeoutMs),
+    idle_in_transaction_session_timeout: statementTimeoutMs,
+    keepAlive: true,
+  }
+}
+
 /** The options of MikroORM, the same for the server, its migrations and the ORM's command line. */
 export function ormOptions({ dataDir, database }: DatabaseConfig) {
   const shared = {
@@ -33,15 +47,6 @@ export function ormOptions({ dataDir, database }: DatabaseConfig) {
     ...shared,
     clientUrl: database.url,
     pool: { min: 0, max: database.pool },
-    driverOptions: {
-      application_name: 'kintsugi',
-      // also how long a query waits for a free connection, when thousands of clients come back at once
-      connectionTimeoutMillis: 15_000,
-      statement_timeout: database.statementTimeoutMs,
-      // changes to a conversation that is held up for long must not take all connections
-      lock_timeout: Math.min(3_000, database.statementTimeoutMs),
-      idle_in_transaction_session_timeout: database.statementTimeoutMs,
-      keepAlive: true,
-    },
+    driverOptions: connectionOptions(database),
   })
 }

@@ -1,9 +1,9 @@
-import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import type { ConversationEvent, MediaUrls } from '../kernel/ports.ts'
 import { type AttachmentFacts, presentAttachment } from '../media/index.ts'
 import { iso } from './message.presenter.ts'
 import type { Message } from './messenger.contract.ts'
+import { createAppendPlain, isPlain } from './plain-messages.ts'
 
 /** A message as it is handed to the database function append_messages, and what that makes of it. */
 export interface NewMessage {
@@ -45,27 +45,35 @@ export interface Outcome {
   asked: string[]
 }
 
-/** Stores a group of messages in one round trip and one transaction. No client id stands twice in a group. */
-export async function append(database: Pick<Database, 'query'>, group: NewMessage[]): Promise<Outcome> {
-  const batch = group.map((message, n) => ({
-    n,
-    conversation: message.conversationId,
-    sender: message.senderId,
-    id: message.id,
-    client: message.clientId,
-    hash: message.clientHash,
-    type: message.type,
-    content: message.content,
-    reply: message.replyToId,
-    source: message.forward && { conversation: message.forward.conversationId, id: message.forward.messageId },
-    names: message.names,
-    attachments: message.attachmentIds,
-    story: message.storyId,
-  }))
-  const [row] = await database.query(
-    sql<{ outcome: Outcome }>`select append_messages(${JSON.stringify(batch)}::json) as outcome`,
-  )
-  return (row as { outcome: Outcome }).outcome
+/**
+ * Stores groups of messages, each in one transaction and nearly always in one round trip. No client id stands twice in a
+ * group.
+ */
+export function createAppend({ prepare }: Pick<Database, 'prepare'>): (group: NewMessage[]) => Promise<Outcome> {
+  const appendPlain = createAppendPlain({ prepare })
+  const appendAny = prepare<{ outcome: Outcome }>('append_messages', 'select append_messages($1) as outcome')
+
+  return async (group) => {
+    const outcome = group.every(isPlain) && (await appendPlain(group))
+    if (outcome) return outcome
+    const batch = group.map((message, n) => ({
+      n,
+      conversation: message.conversationId,
+      sender: message.senderId,
+      id: message.id,
+      client: message.clientId,
+      hash: message.clientHash,
+      type: message.type,
+      content: message.content,
+      reply: message.replyToId,
+      source: message.forward && { conversation: message.forward.conversationId, id: message.forward.messageId },
+      names: message.names,
+      attachments: message.attachmentIds,
+      story: message.storyId,
+    }))
+    const [row] = await appendAny([JSON.stringify(batch)])
+    return (row as { outcome: Outcome }).outcome
+  }
 }
 
 /** The stored messages as clients see them, by n, and one event a conversation with its messages in order of seq. */

@@ -15,7 +15,7 @@ const schema = defineEntity({
   tableName: 'conversations',
   properties: {
     ...idColumn,
-    type: p.enum(['direct', 'group', 'assistant'] as const),
+    type: p.text().$type<'direct' | 'group' | 'assistant'>(),
     title: p.text().nullable(),
     avatarId: p.uuid().nullable(),
     createdBy: () => p.manyToOne(User).joinColumn('created_by').nullable().deleteRule('set null'),

@@ -57,8 +57,8 @@ export const ReadReceipt = defineEntity({
   name: 'ReadReceipt',
   tableName: 'read_receipts',
   properties: {
-    conversation: () => p.manyToOne(Conversation).primary().deleteRule('cascade'),
-    user: () => p.manyToOne(User).primary().deleteRule('cascade'),
+    conversation: () => p.manyToOne(Conversation).primary().createForeignKeyConstraint(false),
+    user: () => p.manyToOne(User).primary().createForeignKeyConstraint(false),
     upToSeq: p.integer().primary(),
     readAt: timestamp(),
   },

@@ -5,11 +5,12 @@ import { isUnavailable } from '../database/failures.ts'
 import { AppError, notFound, unprocessable } from '../kernel/errors.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Fanout, MediaUrls } from '../kernel/ports.ts'
-import { append, createdEvents, type NewMessage, type Outcome } from './append-messages.ts'
+import { createAppend, createdEvents, type NewMessage, type Outcome } from './append-messages.ts'
 import { iso, type MessageRow, messageColumns, presentMessage } from './message.presenter.ts'
 import { createMessageQueue, type Waiting } from './message-queue.ts'
 import type { Message, Sent } from './messenger.contract.ts'
 import { writingForbidden } from './messenger.policy.ts'
+import { isPlain } from './plain-messages.ts'
 import type { SearchIndex } from './search-index.ts'
 
 /** How long a message waits for a conversation that someone else has locked. */
@@ -64,6 +65,7 @@ export function createMessageWriter(deps: {
   const { database, fanout, searchIndex, urls, metrics, log } = deps
   /** Groups in flight at once; the embedded database has one connection. */
   const maxGroups = database.embedded ? 1 : 2
+  const append = createAppend(database)
   const queue = createMessageQueue<Sent>()
   let groups = 0
   let scheduled = false
@@ -81,7 +83,9 @@ export function createMessageWriter(deps: {
 
   function start(): void {
     scheduled = false
-    for (let group = queue.take(); group.length > 0; group = groups < maxGroups ? queue.take() : []) void handle(group)
+    for (let group = queue.take(); group.length > 0; group = groups < maxGroups ? queue.take() : []) {
+      for (const part of byWay(group)) void handle(part)
+    }
   }
 
   async function handle(group: Waiting<Sent>[]): Promise<void> {
@@ -106,10 +110,7 @@ export function createMessageWriter(deps: {
     let outcome: Outcome
     const started = performance.now()
     try {
-      outcome = await append(
-        database,
-        group.map(({ message }) => message),
-      )
+      outcome = await append(group.map(({ message }) => message))
     } catch (error) {
       return await divide(group, error)
     }
@@ -216,6 +217,14 @@ export function createMessageWriter(deps: {
         else drained.push(settle)
       }),
   }
+}
+
+/** Conversations whose messages are all plain apart from the others, so that one mention does not slow down everyone. */
+function byWay<T>(group: Waiting<T>[]): Waiting<T>[][] {
+  const special = new Set<string>()
+  for (const { message } of group) if (!isPlain(message)) special.add(message.conversationId)
+  if (special.size === 0) return [group]
+  return [...Map.groupBy(group, ({ message }) => special.has(message.conversationId)).values()]
 }
 
 function acknowledgment(message: Message): Sent {

@@ -11,7 +11,7 @@ const schema = defineEntity({
   name: 'Message',
   tableName: 'messages',
   properties: {
-    conversation: () => p.manyToOne(Conversation).primary().deleteRule('cascade'),
+    conversation: () => p.manyToOne(Conversation).primary().createForeignKeyConstraint(false),
     id: p.uuid().primary(),
     /** Position: 1, 2, 3 … without a gap. */
     seq: p.integer(),
@@ -20,9 +20,9 @@ const schema = defineEntity({
     /** The change at which it was created: what a repeated send is told again. */
     createdChange: p.integer(),
     /** Null: the system, or a user whose row is gone. */
-    sender: () => p.manyToOne(User).nullable().deleteRule('set null'),
-    role: p.enum(['user', 'assistant', 'system'] as const).default('user'),
-    type: p.enum(['text', 'image', 'video', 'audio', 'file', 'system'] as const).default('text'),
+    sender: () => p.manyToOne(User).nullable().createForeignKeyConstraint(false),
+    role: p.text().$type<'user' | 'assistant' | 'system'>().default('user'),
+    type: p.text().$type<'text' | 'image' | 'video' | 'audio' | 'file' | 'system'>().default('text'),
     content: p.text(),
     /** A message of the same conversation; no foreign key, since messages are never removed one by one. */
     replyToId: p.uuid().nullable(),
@@ -30,10 +30,11 @@ const schema = defineEntity({
     forwardedFrom: p.json<{ messageId: string; senderId?: string }>().nullable(),
     /** The story that it answers, which is gone after a day; no foreign key, since stories stand to the right. */
     storyId: p.uuid().nullable(),
-    clientId: p.text().nullable(),
+    /** Opaque to us: compared byte by byte. */
+    clientId: p.text().nullable().collation('C'),
     /** SHA-256 of the original input: tells a repeated send from another one under the same client id. */
     clientHash: p.blob().nullable(),
-    status: p.enum(['sent', 'streaming', 'failed', 'cancelled'] as const).default('sent'),
+    status: p.text().$type<'sent' | 'streaming' | 'failed' | 'cancelled'>().default('sent'),
     /** The model that wrote it, where one did, and what that took. */
     modelId: p.text().nullable(),
     inputTokens: p.integer().nullable(),

@@ -10,7 +10,7 @@ const schema = defineEntity({
   properties: {
     conversation: () => p.manyToOne(Conversation).primary().deleteRule('cascade'),
     user: () => p.manyToOne(User).primary().deleteRule('cascade'),
-    role: p.enum(['owner', 'admin', 'member'] as const).default('member'),
+    role: p.text().$type<'owner' | 'admin' | 'member'>().default('member'),
     isPinned: p.boolean().default(false),
     isMuted: p.boolean().default(false),
     isArchived: p.boolean().default(false),

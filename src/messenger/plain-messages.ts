@@ -1,0 +1,85 @@
+import type { Database } from '../database/database.ts'
+import type { NewMessage, Outcome } from './append-messages.ts'
+
+/** Whether a message is text and nothing else, as nearly all are. */
+export const isPlain = ({ type, attachmentIds, storyId, replyToId, forward, names }: NewMessage): boolean =>
+  (type === undefined || type === 'text') && !attachmentIds && !storyId && !replyToId && !forward && !names
+
+/** What the database functions for plain messages answer: by conversation, in the order in which these were given. */
+interface Stored {
+  at: string
+  /** `last_seq` and `last_change` before the messages. */
+  seqs: number[]
+  changes: number[]
+  members: number[]
+}
+
+type Row = { stored: Stored | null }
+
+/**
+ * Stores plain messages in one transaction, by the functions of migrations/functions/append-plain-messages.ts.
+ * Undefined where anything stands against one of them: then nothing is stored.
+ */
+export function createAppendPlain({ prepare }: Pick<Database, 'prepare'>) {
+  const appendOne = prepare<Row>('append_message', 'select append_message($1, $2, $3, $4, $5, $6) as stored')
+  const appendMany = prepare<Row>(
+    'append_plain_messages',
+    'select append_plain_messages($1, $2, $3, $4, $5, $6, $7, $8, $9) as stored',
+  )
+
+  return async (group: NewMessage[]): Promise<Outcome | undefined> => {
+    const rooms = new Map<string, { index: number; count: number }>()
+    const indexes: number[] = []
+    const places: number[] = []
+    for (const { conversationId } of group) {
+      let room = rooms.get(conversationId)
+      if (!room) {
+        room = { index: rooms.size, count: 0 }
+        rooms.set(conversationId, room)
+      }
+      room.count += 1
+      indexes.push(room.index)
+      places.push(room.count)
+    }
+    const ids = [...rooms.keys()]
+    const [only] = group
+    const [row] =
+      only && group.length === 1
+        ? await appendOne([
+            only.conversationId,
+            only.senderId,
+            only.id,
+            only.clientId,
+            Buffer.from(only.clientHash, 'hex'),
+            only.content,
+          ])
+        : await appendMany([
+            ids,
+            Array.from(rooms.values(), ({ count }) => count),
+            indexes.map((index) => index + 1),
+            places,
+            group.map(({ senderId }) => senderId),
+            group.map(({ id }) => id),
+            group.map(({ clientId }) => clientId),
+            Buffer.from(group.map(({ clientHash }) => clientHash).join(''), 'hex'),
+            group.map(({ content }) => content),
+          ])
+    if (!row?.stored) return undefined
+    const { at, seqs, changes, members } = row.stored
+    const numbered = (before: number[]) => places.map((place, n) => (before[indexes[n] as number] as number) + place)
+    return {
+      at,
+      seqs: numbered(seqs),
+      changes: numbered(changes),
+      types: group.map(() => 'text'),
+      refused: [],
+      repeated: [],
+      replies: [],
+      forwards: [],
+      attachments: [],
+      mentions: [],
+      members: Object.fromEntries(ids.map((id, index) => [id, String(members[index])])),
+      asked: [],
+    }
+  }
+}
