@@ -3,7 +3,8 @@ import type { Server } from 'socket.io'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { Fanout, MembershipChange } from '../kernel/ports.ts'
 import type { Cluster } from './cluster.ts'
-import { EncodedPayload } from './encoding.ts'
+import { encodedEvent } from './encoding.ts'
+import { framed } from './frames.ts'
 import { type Rooms, room } from './rooms.ts'
 import type { SocketData } from './socket-data.ts'
 
@@ -55,11 +56,31 @@ export function createFanout(deps: {
   log: Logger
 }): NodeFanout {
   const { io, rooms, cluster, metrics, log } = deps
+  const namespace = io.of('/')
   const handed = { local: metrics.fanout.labels('local'), remote: metrics.fanout.labels('remote') }
 
-  function emit(rooms: string[], event: string, json: string, except?: string): void {
-    const target = io.local.to(rooms)
-    ;(except ? target.except(except) : target).emit(event, new EncodedPayload(json))
+  /**
+   * Sends an event to the sockets of this node that are in any of the rooms: encoded and framed once.
+   * @param except the name of a room, or the id of a socket
+   * @param isVolatile those who are slow to read go without it
+   */
+  function emit(names: string[], event: string, json: string, except?: string, isVolatile = false): void {
+    const left = except === undefined ? undefined : namespace.adapter.rooms.get(except)
+    // with one room nobody can be met twice
+    const reached = names.length > 1 ? new Set<string>() : undefined
+    let text: string | undefined
+    let options: ReturnType<typeof framed> | undefined
+    for (const name of names) {
+      for (const id of namespace.adapter.rooms.get(name) ?? []) {
+        if (left?.has(id) || reached?.has(id)) continue
+        reached?.add(id)
+        const connection = namespace.sockets.get(id)?.conn
+        if (!connection || (isVolatile && !connection.transport.writable)) continue
+        text ??= encodedEvent(event, json)
+        options ??= framed(text)
+        connection.write(text, options)
+      }
+    }
   }
 
   function hear({ conversationId, membersChange, event, json, exceptSocket }: EncodedEvent): Promise<void> | undefined {
@@ -84,10 +105,7 @@ export function createFanout(deps: {
         emit(order.conversationIds.map(room.conversation), order.event, order.json)
         return undefined
       case 'signal':
-        io.local
-          .to(room.conversation(order.conversationId))
-          .except(room.user(order.exceptUser))
-          .volatile.emit(order.event, new EncodedPayload(order.json))
+        emit([room.conversation(order.conversationId)], order.event, order.json, room.user(order.exceptUser), true)
         return undefined
       case 'presence':
         emit([room.watchers(order.userId)], 'presence:changed', order.json)
@@ -158,7 +176,6 @@ export function createFanout(deps: {
         void everywhere({ kind: 'users', userIds, event, json: JSON.stringify(payload), exceptSocket })
     },
     toPeers(conversationIds, event, payload) {
-      // to no room at all would be to everyone
       if (conversationIds.length > 0)
         void everywhere({ kind: 'peers', conversationIds, event, json: JSON.stringify(payload) })
     },
@@ -170,7 +187,7 @@ export function createFanout(deps: {
     leave: (change) => confirmed({ kind: 'leave', change }),
     dissolve: (conversationId) => confirmed({ kind: 'dissolve', conversationId }),
     watch(socketId, userIds) {
-      const socket = io.of('/').sockets.get(socketId)
+      const socket = namespace.sockets.get(socketId)
       if (!socket) return
       const data = socket.data as SocketData
       for (const id of data.watching) void socket.leave(room.watchers(id))

@@ -9,6 +9,7 @@ import type { Authenticator, KeyAuthenticator } from '../kernel/ports.ts'
 import { Reply } from '../kernel/reply.ts'
 import { textParser } from './encoding.ts'
 import type { Executor } from './executor.ts'
+import { frameAllMessages } from './frames.ts'
 import type { PresenceTracker } from './presence.ts'
 import type { RateLimits } from './rate-limits.ts'
 import { type Rooms, room } from './rooms.ts'
@@ -31,7 +32,7 @@ export function createSocketServer(deps: {
   adapter: ServerOptions['adapter'] | undefined
   isAllowedOrigin(origin: string | undefined, host: string | undefined): boolean
 }): Server {
-  return new Server(deps.http, {
+  const io = new Server(deps.http, {
     path: '/socket.io',
     serveClient: false,
     // polling would need sticky sessions at the load balancer
@@ -46,6 +47,8 @@ export function createSocketServer(deps: {
     allowRequest: (req, done) => done(null, deps.isAllowedOrigin(req.headers.origin, req.headers.host)),
     ...(deps.adapter && { adapter: deps.adapter }),
   })
+  frameAllMessages(io)
+  return io
 }
 
 type Answer = (answer: { ok: true; data: unknown } | { ok: false; error: CommandError }) => void
