@@ -41,6 +41,9 @@ export function createRedis(options: {
   const { url, nodeId, log } = options
   const prefix = `${options.prefix}:`
   const nodesKey = `${prefix}nodes`
+  const channel = `${prefix}told`
+  /** Stands before each text on the channel: Redis hands everyone their own back. */
+  const origin = Buffer.from(`${nodeId}\n`)
   const presenceKey = (node: string) => `${prefix}presence:${node}`
   const shared: RedisOptions = {
     retryStrategy: (attempt) => Math.min(50 * attempt, 500),
@@ -69,6 +72,8 @@ export function createRedis(options: {
   // the adapter does not look at the promise of a publication, and an unhandled rejection would end the process
   const publish = publisher.publish.bind(publisher) as (channel: string, message: string | Buffer) => Promise<number>
   let publishing = true
+  // the subscriber says it again after a break
+  subscriber.subscribe(channel).catch((error: unknown) => log.warn({ err: error }, 'Redis took no subscription'))
   publisher.publish = ((channel: string, message: string | Buffer) =>
     publishing ? publish(channel, message).catch(() => 0) : Promise.resolve(0)) as typeof publisher.publish
 
@@ -90,6 +95,13 @@ export function createRedis(options: {
       publisher.on('close', listener)
     },
     isListening: () => subscriber.status === 'ready' && publisher.status === 'ready',
+    tell: (text) => void publisher.publish(channel, `${nodeId}\n${text}`),
+    onTold(listener) {
+      subscriber.on('messageBuffer', (name: Buffer, message: Buffer) => {
+        if (name.toString() !== channel || message.subarray(0, origin.length).equals(origin)) return
+        listener(message.toString('utf8', message.indexOf('\n') + 1))
+      })
+    },
 
     async beat() {
       const reply = (await commands.eval(

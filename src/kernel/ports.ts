@@ -179,6 +179,10 @@ export interface NodeLink {
   onBreak(listener: () => void): void
   /** Whether events of other nodes can arrive. */
   isListening(): boolean
+  /** Sends a text to the other nodes, in one order with whatever else this node sends them. */
+  tell(text: string): void
+  /** Hears what other nodes tell. */
+  onTold(listener: (text: string) => void): void
   /** Says that this node is alive; tells how many milliseconds ago each node did so. Throws where nothing answers. */
   beat(): Promise<Map<string, number>>
   /** Takes this node off the list, so that the others do not count it as dead. */

@@ -12,6 +12,9 @@ export interface Cluster {
   isUp(): boolean
   /** The other nodes that are alive, as of the last heartbeat. */
   peers(): string[]
+  /** Sends a text to the other nodes; see {@link NodeLink}. */
+  tell: NodeLink['tell']
+  onTold: NodeLink['onTold']
   /** The link works again after it did not: anything may have been missed meanwhile. */
   onRestored(listener: () => void): void
   /** A node ended without saying goodbye: it may have committed what it did not get to tell. */
@@ -72,6 +75,8 @@ export function createCluster(deps: { link: NodeLink; nodeId: string; metrics: M
   return {
     isUp: () => up,
     peers: () => [...alive],
+    tell: link.tell,
+    onTold: link.onTold,
     onRestored: (listener) => restored.push(listener),
     onPeerDied: (listener) => died.push(listener),
     async start() {
