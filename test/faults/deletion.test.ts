@@ -34,11 +34,14 @@ const expireAttempts = ({ database }: OwnDatabase, name: string) =>
   database.query(sql`
     update pgboss.job set state = 'retry', start_after = now() where name = ${name} and state = 'active'`)
 
-/** All that a client holds, in an order of its own. */
+/** Of each conversation, as many messages as `sync` brings to who comes anew. */
+const newest = 50
+
+/** All that a client holds and a new one would, in an order of its own. */
 const held = ({ store }: Client) =>
   store
     .conversations()
-    .map(({ conversation, messages }) => ({ conversation, messages }))
+    .map(({ conversation, messages }) => ({ conversation, messages: messages.slice(-newest) }))
     .toSorted((one, other) => (one.conversation.id < other.conversation.id ? -1 : 1))
 
 async function client(t: Pick<TestContext, 'after'>, url: string, person: Person): Promise<Client> {
