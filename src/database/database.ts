@@ -25,8 +25,8 @@ export interface Database {
   /** One parametrised statement outside of a transaction. */
   query<T>(statement: RawBuilder<T>): Promise<T[]>
   /**
-   * A statement that is sent so often that its way counts: parsed once a connection, on {@link preparedConnections} of
-   * its own, so that it never waits behind others. Each call is a transaction of its own.
+   * A statement that is sent so often that its way counts: parsed once a connection, on connections of its
+   * own, so that it never waits behind others. Each call is a transaction of its own.
    * @param name tells it from the other prepared statements
    */
   prepare<T>(name: string, text: string): (values: unknown[]) => Promise<T[]>
@@ -41,7 +41,7 @@ export interface Database {
 export type JobStore = { url: string } | { executeText(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> }
 
 /** What a node has open beside the pool, for prepared statements. */
-export const preparedConnections = 2
+const preparedConnections = 2
 
 /** Any fixed number: nodes that migrate the same database wait for each other on it. */
 const migrationLock = 7_205_931

@@ -1,4 +1,4 @@
-import type { NewMessage } from './append-messages.ts'
+import type { NewMessage } from './new-message.ts'
 
 /** One group is at most this large: more would hold its locks, and the event loop of an embedded database, for too long. */
 const maxRows = 500

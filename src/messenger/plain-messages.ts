@@ -1,5 +1,5 @@
 import type { Database } from '../database/database.ts'
-import type { NewMessage, Outcome } from './append-messages.ts'
+import type { NewMessage, Outcome } from './new-message.ts'
 
 /** Whether a message is text and nothing else, as nearly all are. */
 export const isPlain = ({ type, attachmentIds, storyId, replyToId, forward, names }: NewMessage): boolean =>
