@@ -1,12 +1,12 @@
 /**
  * The send path for what nearly all messages are: plain text of people, new, in conversations where nothing stands
- * against it. Both functions decide alike and answer alike; where anything is not as expected they store nothing and
- * answer null, and append_messages finds out, message by message, what it was:
- *   a conversation that is absent, blocked, locked by someone else, or in which agents answer everything;
- *   a sender who does not participate; a client id that was used before.
+ * against it. Both functions decide alike and answer alike. What they leave alone is for append_messages, which finds
+ * out, message by message, what stands against it:
+ *   a conversation that is absent, blocked, locked by someone else, or in which agents answer everything, is left out;
+ *   where a sender does not participate, or a client id was used before, nothing is stored at all.
  *
- * Answered, by conversation in the order given: { at, seqs, changes, members }: the time of all, last_seq and
- * last_change before them, and members_change.
+ * Answered: null where nothing was stored; else, by conversation in the order given, { at, seqs, changes, members }: the
+ * time of all, last_seq (-1: left out) and last_change before them, and members_change.
  *
  * Plans are settled as append_messages says. Nobody may be asked for by a condition that opens a longer way to the row:
  * participation is looked up by the primary key, and `left_at` looked at afterwards.
@@ -63,7 +63,8 @@ end $$`
  *
  * Written first and checked after, by what the statements wrote, since nearly always all is well: then each row is looked
  * up once. A row that was looked up is written by its ctid; where someone else has changed it in between, it is not
- * written, counts as missing, and the whole is undone. So are used client ids, which break their unique constraint.
+ * written: a conversation is left out then, and a participant counts as missing, so that the whole is undone. So it is
+ * by a used client id, which breaks its unique constraint.
  */
 export const appendPlainMessages = `create or replace function append_plain_messages(
   rooms uuid[], counts int[], room int[], place int[], senders uuid[], ids uuid[], clients text[], hashes bytea,
@@ -72,10 +73,11 @@ export const appendPlainMessages = `create or replace function append_plain_mess
 declare
   stamp constant timestamptz := date_trunc('milliseconds', clock_timestamp());
   moved record;
-  seqs int[] := array_fill(0, array[cardinality(rooms)]);
+  -- by conversation; -1: left out
+  seqs int[] := array_fill(-1, array[cardinality(rooms)]);
   changes int[] := seqs;
   members int[] := seqs;
-  held int := 0;
+  expected int := 0;
   written int;
 begin
   for moved in
@@ -88,15 +90,15 @@ begin
         for no key update of c skip locked
       ) f
       where c.ctid = f.ctid
-      returning f.place, c.last_seq - f.count as seq, c.last_change - f.count as change, c.members_change
+      returning f.place, f.count, c.last_seq - f.count as seq, c.last_change - f.count as change, c.members_change
   loop
     seqs[moved.place] := moved.seq;
     changes[moved.place] := moved.change;
     members[moved.place] := moved.members_change;
-    held := held + 1;
+    expected := expected + moved.count;
   end loop;
-  if held < cardinality(rooms) then
-    raise sqlstate 'KNOPL';
+  if expected = 0 then
+    return null;
   end if;
 
   with read as (
@@ -107,6 +109,7 @@ begin
           bool_or(p.last_read_seq < seqs[i.room] + i.place - 1) as is_behind
         from unnest(senders, room, place) as i (sender, room, place)
         join participants p on p.conversation_id = rooms[i.room] and p.user_id = i.sender
+        where seqs[i.room] >= 0
         group by p.ctid
       ) w
       where p.ctid = w.ctid and p.left_at is null
@@ -118,7 +121,7 @@ begin
       on conflict do nothing
   )
   select sum(messages) into written from read;
-  if written is distinct from cardinality(ids) then
+  if written is distinct from expected then
     raise sqlstate 'KNOPL';
   end if;
 
@@ -127,7 +130,8 @@ begin
     select rooms[i.room], i.id, seqs[i.room] + i.place, changes[i.room] + i.place, changes[i.room] + i.place, i.sender,
       i.content, i.client, substr(hashes, (i.n * 32 - 31)::int, 32), stamp
     from unnest(senders, ids, clients, contents, room, place) with ordinality
-      as i (sender, id, client, content, room, place, n);
+      as i (sender, id, client, content, room, place, n)
+    where seqs[i.room] >= 0;
   return json_build_object('at', stamp, 'seqs', seqs, 'changes', changes, 'members', members);
 exception when unique_violation or sqlstate 'KNOPL' then
   return null;

@@ -4,19 +4,15 @@ import { presentAttachment } from '../media/index.ts'
 import { iso } from './message.presenter.ts'
 import type { Message } from './messenger.contract.ts'
 import type { NewMessage, Outcome } from './new-message.ts'
-import { createAppendPlain, isPlain } from './plain-messages.ts'
 
 /**
- * Stores groups of messages, each in one transaction and nearly always in one round trip. No client id stands twice in a
- * group.
+ * Stores groups of whatever messages, each in one round trip and one transaction. No client id stands twice in a group.
+ * @throws where the database cannot store the group; then nothing of it is stored
  */
 export function createAppend({ prepare }: Pick<Database, 'prepare'>): (group: NewMessage[]) => Promise<Outcome> {
-  const appendPlain = createAppendPlain({ prepare })
-  const appendAny = prepare<{ outcome: Outcome }>('append_messages', 'select append_messages($1) as outcome')
+  const append = prepare<{ outcome: Outcome }>('append_messages', 'select append_messages($1) as outcome')
 
   return async (group) => {
-    const outcome = group.every(isPlain) && (await appendPlain(group))
-    if (outcome) return outcome
     const batch = group.map((message, n) => ({
       n,
       conversation: message.conversationId,
@@ -32,7 +28,7 @@ export function createAppend({ prepare }: Pick<Database, 'prepare'>): (group: Ne
       attachments: message.attachmentIds,
       story: message.storyId,
     }))
-    const [row] = await appendAny([JSON.stringify(batch)])
+    const [row] = await append([JSON.stringify(batch)])
     return (row as { outcome: Outcome }).outcome
   }
 }

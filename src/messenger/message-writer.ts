@@ -11,7 +11,7 @@ import { createMessageQueue, type Waiting } from './message-queue.ts'
 import type { Message, Sent } from './messenger.contract.ts'
 import { writingForbidden } from './messenger.policy.ts'
 import type { NewMessage, Outcome } from './new-message.ts'
-import { isPlain } from './plain-messages.ts'
+import { createAppendPlain, isPlain } from './plain-messages.ts'
 import type { SearchIndex } from './search-index.ts'
 
 /** How long a message waits for a conversation that someone else has locked. */
@@ -67,6 +67,7 @@ export function createMessageWriter(deps: {
   /** Groups in flight at once; the embedded database has one connection. */
   const maxGroups = database.embedded ? 1 : 2
   const append = createAppend(database)
+  const appendPlain = createAppendPlain(database)
   const queue = createMessageQueue<Sent>()
   let groups = 0
   let scheduled = false
@@ -107,19 +108,27 @@ export function createMessageWriter(deps: {
     })
 
   /** Stores a group and settles each of its messages. Returns the conversations that are to be tried again in a moment. */
-  async function commit(group: Waiting<Sent>[]): Promise<Set<string>> {
+  async function commit(group: Waiting<Sent>[], mayBePlain = true): Promise<Set<string>> {
+    const messages = group.map(({ message }) => message)
     let outcome: Outcome
+    let left: number[] = []
     const started = performance.now()
     try {
-      outcome = await append(group.map(({ message }) => message))
+      if (mayBePlain && messages.every(isPlain)) ({ outcome, left } = await appendPlain(messages))
+      else outcome = await append(messages)
     } catch (error) {
       return await divide(group, error)
     }
-    metrics.commit.observe((performance.now() - started) / 1000)
-    metrics.batchSize.observe(group.length)
-    await tell(group, outcome)
+    if (left.length < group.length) {
+      metrics.commit.observe((performance.now() - started) / 1000)
+      metrics.batchSize.observe(group.length - left.length)
+      await tell(group, outcome)
+    }
     await settleRepeated(group, outcome)
-    return settleRefused(group, outcome)
+    const held = settleRefused(group, outcome)
+    if (left.length === 0) return held
+    const rest = left.map((n) => group[n] as Waiting<Sent>)
+    return new Set([...held, ...(await commit(rest, false))])
   }
 
   /** One message that the database cannot take must not fail the others: try by conversation, then one by one. */

@@ -8,7 +8,7 @@ export const isPlain = ({ type, attachmentIds, storyId, replyToId, forward, name
 /** What the database functions for plain messages answer: by conversation, in the order in which these were given. */
 interface Stored {
   at: string
-  /** `last_seq` and `last_change` before the messages. */
+  /** `last_seq` before the messages, -1 where the conversation was left out; then `last_change` before them. */
   seqs: number[]
   changes: number[]
   members: number[]
@@ -16,9 +16,15 @@ interface Stored {
 
 type Row = { stored: Stored | null }
 
+/** What became of a group, and which of it, by n, was left alone. */
+export interface PlainOutcome {
+  outcome: Outcome
+  left: number[]
+}
+
 /**
- * Stores plain messages in one transaction, by the functions of migrations/functions/append-plain-messages.ts.
- * Undefined where anything stands against one of them: then nothing is stored.
+ * Stores plain messages in one transaction, by the functions of migrations/functions/append-plain-messages.ts. What
+ * these leave alone, the whole group where they store nothing, is to go by append_messages.
  */
 export function createAppendPlain({ prepare }: Pick<Database, 'prepare'>) {
   const appendOne = prepare<Row>('append_message', 'select append_message($1, $2, $3, $4, $5, $6) as stored')
@@ -27,7 +33,7 @@ export function createAppendPlain({ prepare }: Pick<Database, 'prepare'>) {
     'select append_plain_messages($1, $2, $3, $4, $5, $6, $7, $8, $9) as stored',
   )
 
-  return async (group: NewMessage[]): Promise<Outcome | undefined> => {
+  return async (group: NewMessage[]): Promise<PlainOutcome> => {
     const rooms = new Map<string, { index: number; count: number }>()
     const indexes: number[] = []
     const places: number[] = []
@@ -64,22 +70,29 @@ export function createAppendPlain({ prepare }: Pick<Database, 'prepare'>) {
             Buffer.from(group.map(({ clientHash }) => clientHash).join(''), 'hex'),
             group.map(({ content }) => content),
           ])
-    if (!row?.stored) return undefined
-    const { at, seqs, changes, members } = row.stored
-    const numbered = (before: number[]) => places.map((place, n) => (before[indexes[n] as number] as number) + place)
+    const { at, seqs, changes, members } = row?.stored ?? { at: '', seqs: [], changes: [], members: [] }
+    const isStored = indexes.map((index) => (seqs[index] ?? -1) >= 0)
+    /** A number before a conversation's messages makes theirs; 0 stands for what was left alone. */
+    const numbered = (before: number[]) =>
+      places.map((place, n) => (isStored[n] ? (before[indexes[n] as number] as number) + place : 0))
     return {
-      at,
-      seqs: numbered(seqs),
-      changes: numbered(changes),
-      types: group.map(() => 'text'),
-      refused: [],
-      repeated: [],
-      replies: [],
-      forwards: [],
-      attachments: [],
-      mentions: [],
-      members: Object.fromEntries(ids.map((id, index) => [id, String(members[index])])),
-      asked: [],
+      outcome: {
+        at,
+        seqs: numbered(seqs),
+        changes: numbered(changes),
+        types: group.map(() => 'text'),
+        refused: [],
+        repeated: [],
+        replies: [],
+        forwards: [],
+        attachments: [],
+        mentions: [],
+        members: Object.fromEntries(
+          ids.flatMap((id, index) => ((seqs[index] ?? -1) >= 0 ? [[id, String(members[index])]] : [])),
+        ),
+        asked: [],
+      },
+      left: [...group.keys()].filter((n) => !isStored[n]),
     }
   }
 }
