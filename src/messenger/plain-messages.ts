@@ -17,7 +17,7 @@ interface Stored {
 type Row = { stored: Stored | null }
 
 /** What became of a group, and which of it, by n, was left alone. */
-export interface PlainOutcome {
+interface PlainOutcome {
   outcome: Outcome
   left: number[]
 }
