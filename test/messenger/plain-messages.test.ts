@@ -81,18 +81,19 @@ async function stored(conversationId: string) {
 const atLength = (group: NewMessage[]) => createAppend(open.database)(group)
 const shortly = (group: NewMessage[]) => createAppendPlain(open.database)(group)
 
-const senders: [string, () => string[]][] = [
-  ['one message', () => [ann]],
-  ['one message of somebody who had not read', () => [ben]],
+const senders: [string, () => string[], isAlone?: boolean][] = [
+  ['one message', () => [ann], true],
+  ['one message of somebody who had not read', () => [ben], true],
+  ['one message beside another conversation’s', () => [ann]],
   ['several messages', () => [ann, ann, ben, ann]],
   ['several of somebody who had not read', () => [ben, ben]],
 ]
-for (const [name, of] of senders) {
+for (const [name, of, isAlone] of senders) {
   test(`both ways store and answer alike: ${name}`, async () => {
     const [short, long] = [await conversation(), await conversation()]
     const elsewhere = await conversation()
     const group = (id: string) => of().map((sender, n) => message(id, sender, `quote " and \\ and {${n}},\n안녕`))
-    const further = of().length > 1 ? [message(elsewhere, ben)] : []
+    const further = isAlone ? [] : [message(elsewhere, ben)]
 
     const { outcome: plain, left } = await shortly([...group(short), ...further])
     const general = await atLength(group(long))
